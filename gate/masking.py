@@ -1,0 +1,61 @@
+"""Keeps secrets and phone numbers out of everything that is written: journals, reports, errors.
+
+Two nets: values that are known to be secret, and shapes that look like one. A phone keeps its last four digits (`****9999`),
+a secret nothing (`[MASKED]`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["MASK", "Masker"]
+
+MASK = "[MASKED]"
+_SHORTEST_SECRET = 6
+
+_SECRET_KEY = re.compile(r"pass(word|wd)?$|secret|token|api_?key|authorization|private_?key|credential", re.IGNORECASE)
+_SHAPES = (
+    # A JSON Web Token; a value behind Bearer or Basic; a password in a URL; `name=value` of a name that says it is secret.
+    (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    (
+        re.compile(
+            r"(\b[\w-]*(?:password|passwd|secret|token|api_?key)[\w-]*[\"']?\s*[:=]\s*[\"']?)(?!\[MASKED\])[^\s\"',;&]{6,}",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+)
+# 10 to 15 digits by themselves (E.164 without punctuation); not a part of a UUID, a digest or a decimal number.
+_PHONE = re.compile(r"(?<![\w.-])\+?\d{6,11}(\d{4})(?![\w.-]|\.\d)")
+
+
+class Masker:
+    """Masks texts and JSON-like values. `secrets` are values that must never appear, whatever their shape."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({value for value in secrets if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def text(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        for pattern, replacement in _SHAPES:
+            text = pattern.sub(replacement, text)
+        return _PHONE.sub(r"****\1", text)
+
+    def value(self, value: Any) -> Any:
+        """The same value with every text in it masked, and every value under a secret's key replaced."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                str(key): MASK if isinstance(item, str) and item and _SECRET_KEY.search(str(key)) else self.value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(item) for item in value]
+        return value

@@ -1,0 +1,1 @@
+"""Things to test with, and probes of a running backend."""
