@@ -37,8 +37,15 @@ class Masker:
     """Masks texts and JSON-like values. `secrets` are values that must never appear, whatever their shape."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({value for value in secrets if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._secrets: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Masks these too from now on. Values shorter than six characters are not taken: they would blot out ordinary text."""
+        self._secrets |= {value for value in secrets if len(value) >= _SHORTEST_SECRET}
+        longest_first = sorted(self._secrets, key=lambda value: (-len(value), value))
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def text(self, text: str) -> str:
         if self._known is not None:

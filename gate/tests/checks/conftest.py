@@ -1,0 +1,39 @@
+"""Migrated databases of the sample backend, one of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gate.facts import throwaway
+from gate.facts.subject import Subject
+from gate.registry import Kind, Registry, registry
+from gate.tests.worlds.subjects import WORLDS, subject
+
+
+@pytest.fixture(scope="session")
+def checks() -> Registry:
+    return registry(Kind.CHECK).load("gate.checks")
+
+
+@pytest.fixture(scope="session")
+def sqlite_world() -> Iterator[str]:
+    with throwaway.on_sqlite() as database:
+        database.execute((WORLDS / "sqlite.sql").read_text(encoding="utf-8"))
+        yield database.url
+
+
+@pytest.fixture(scope="session")
+def postgres_world(postgres_url: str) -> Iterator[str]:
+    with throwaway.on_postgres(postgres_url) as database:
+        for script in ("baseline.sql", "migration.sql"):
+            database.execute((WORLDS / script).read_text(encoding="utf-8"))
+        yield database.url
+
+
+@pytest.fixture
+def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Subject]:
+    """The sample backend on a migrated database of the kind that is asked for."""
+    return lambda backend: subject(tmp_path, database_url=request.getfixturevalue(f"{backend}_world"))

@@ -1,0 +1,4 @@
+Feature: Connecting
+
+  Scenario: Connect generates a QR code
+    Given a unit

@@ -1,0 +1,1 @@
+"""A backend just large enough to be looked at by the gate."""

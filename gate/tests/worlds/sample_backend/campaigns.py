@@ -1,0 +1,2 @@
+class CampaignService:
+    """Sends to many."""

@@ -1,0 +1,2 @@
+def parse_event(body: bytes) -> str:
+    return body.decode()

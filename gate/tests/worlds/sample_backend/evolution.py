@@ -1,0 +1,2 @@
+class EvolutionProvider:
+    """Talks to the Evolution API."""

@@ -1,0 +1,2 @@
+class InboundMessages:
+    """Stores what customers write."""

@@ -1,0 +1,1 @@
+"""The previous release of the backend: what a rollback puts back."""

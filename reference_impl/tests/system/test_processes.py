@@ -1,0 +1,119 @@
+"""What several processes on one database owe each other, and what is left when one of them is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from harness.target import RealPace
+from reference_impl.tests.system.conftest import PASSWORD, System
+
+pytestmark = pytest.mark.postgres
+
+_SERVE = """
+import os
+from reference_impl.entrypoints.serve import serve
+from reference_impl.settings import Settings
+serve(Settings.from_environment(os.environ), "127.0.0.1", int(os.environ["PORT"]))
+"""
+
+
+def test_two_workers_keep_the_pace_of_one_number(on_postgres: System) -> None:
+    unit = on_postgres.connected()
+    campaigns = [unit.campaign(2), unit.campaign(2)]
+    with on_postgres.another() as other:
+        unit.post(f"/api/campaigns/{campaigns[0]['id']}/dispatch")
+        assert other.post(f"/api/campaigns/{campaigns[1]['id']}/dispatch", headers=unit.headers).status_code == 200
+        on_postgres.eventually(lambda: len(unit.sent()) == 4)
+        on_postgres.eventually(
+            lambda: all(unit.get(f"/api/campaigns/{campaign['id']}")["status"] == "completed" for campaign in campaigns)
+        )
+    moments = [send["monotonic"] for send in unit.sent()]
+    assert len({send["number"] for send in unit.sent()}) == len(moments) == 4
+    assert min(later - earlier for earlier, later in pairwise(moments)) >= 2.0
+
+
+def test_one_key_at_two_processes_is_one_send(on_postgres: System) -> None:
+    unit, phone = on_postgres.connected(), on_postgres.number()
+    body = {"phone": phone, "message": "together", "clientMessageId": "shared-key"}
+    with on_postgres.another(WORKER_IN_PROCESS="false") as other, ThreadPoolExecutor(12) as pool:
+        clients = [on_postgres.client, other] * 10
+        answers = list(pool.map(lambda client: client.post("/messages", json=body, headers=unit.headers), clients))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len(unit.sent()) == 1
+
+
+def test_an_event_reaches_the_streams_of_every_process(on_postgres: System) -> None:
+    unit = on_postgres.shared()
+    with (
+        on_postgres.another(WORKER_IN_PROCESS="false") as other,
+        other.stream("GET", f"/units/{unit.id}/events", headers=unit.headers) as stream,
+    ):
+        lines = stream.iter_lines()
+        assert next(lines) == ": connected"
+        told = None
+        # The other process may still be subscribing: what it missed is not repeated, so it is told again.
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(lambda: next(line for line in lines if line.startswith("data:")))
+            while not found.done():
+                unit.send(on_postgres.number(), "told elsewhere")
+            told = found.result()
+    assert json.loads(told.removeprefix("data:"))["status"] in ("sent", "delivered")
+
+
+@pytest.mark.process
+def test_a_process_killed_in_the_middle_of_a_send_sends_nothing_twice(in_real_time: System) -> None:
+    unit, phone = in_real_time.connected(), in_real_time.number()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")},
+        **in_real_time.environment,
+        "WORKER_IN_PROCESS": "false",
+        "LOG_FILE": f"{in_real_time.log_path}.child",
+        "PORT": str(port),
+    }
+    in_real_time.control.inject("send-timeout-after-sending", instance=unit.instance, count=1, seconds=600)
+    child = subprocess.Popen([sys.executable, "-c", _SERVE], env=environment, start_new_session=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            RealPace().eventually(lambda: _answers(client), within_s=30, what="the child answers")
+            with ThreadPoolExecutor(1) as pool:
+                body = {"phone": phone, "message": "in flight", "clientMessageId": "killed"}
+                request = pool.submit(client.post, "/messages", json=body, headers=_fresh(unit.email, client))
+                RealPace().eventually(lambda: bool(unit.sent()), within_s=10, what="the message is out")
+                os.killpg(child.pid, signal.SIGKILL)
+                assert isinstance(request.exception(20), httpx.TransportError)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait(10)
+    unit.headers = in_real_time.login(unit.email, PASSWORD)
+    (message,) = unit.messages_with(phone)
+    assert message["status"] == "sending"
+    in_real_time.eventually(lambda: unit.message(message["id"])["status"] in ("sent", "delivered"), within_s=300)
+    assert len(unit.sent()) == len(unit.calls()) == 1
+    assert unit.send(phone, "in flight", "killed").json()["deduplicated"] is True
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _fresh(email: str, client: httpx.Client) -> dict[str, str]:
+    # The child lives on the machine's clock: it takes tokens of its own time only.
+    answer = client.post("/admin/login", json={"email": email, "password": PASSWORD})
+    return {"Authorization": f"Bearer {answer.json()['accessToken']}"}
