@@ -9,6 +9,7 @@ A line is `{"seq", "prev", "kind", "at", …}`; kinds are `run` (first line: sch
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -207,9 +208,9 @@ def read(path: Path) -> Recording:
                     raise JournalError(
                         f"{path}: schema_version {record['schema_version']!r} is not known here, only {SCHEMA_VERSION}"
                     )
-                release, expected, started_at = dict(record["release"]), tuple(record["expected"]), at
+                release, expected, started_at = dict(record["release"]), _ids(record["expected"]), at
             elif kind == "begin":
-                parts.append(Part(name=record["part"], expected=tuple(record["expected"]), began_at=at))
+                parts.append(Part(name=record["part"], expected=_ids(record["expected"]), began_at=at))
             elif kind == "end":
                 _end(parts, record["part"], at)
             elif kind == "outcome":
@@ -248,8 +249,15 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise JournalError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _ids(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("the planned ids are not a list of texts")
+    return tuple(value)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

@@ -16,21 +16,22 @@ MASK = "[MASKED]"
 _SHORTEST_SECRET = 6
 
 _SECRET_KEY = re.compile(r"pass(word|wd)?$|secret|token|api_?key|authorization|private_?key|credential", re.IGNORECASE)
+# Every repetition is bounded: a long text without a secret must not cost the square of its length.
 _SHAPES = (
     # A JSON Web Token; a value behind Bearer or Basic; a password in a URL; `name=value` of a name that says it is secret.
     (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,200}:)[^\s@/]+@", re.IGNORECASE), rf"\1{MASK}@"),
     (
         re.compile(
-            r"(\b[\w-]*(?:password|passwd|secret|token|api_?key)[\w-]*[\"']?\s*[:=]\s*[\"']?)(?!\[MASKED\])[^\s\"',;&]{6,}",
+            r"((?:password|passwd|secret|token|api_?key)[\w-]{0,40}[\"']?\s{0,5}[:=]\s{0,5}[\"']?)(?!\[MASKED\])[^\s\"',;&]{6,}",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
 )
 # 10 to 15 digits by themselves (E.164 without punctuation); not a part of a UUID, a digest or a decimal number.
-_PHONE = re.compile(r"(?<![\w.-])\+?\d{6,11}(\d{4})(?![\w.-]|\.\d)")
+_PHONE = re.compile(r"(?<![A-Za-z0-9_])(?<![0-9A-Fa-f]{4}-)(?<!\d\.)\+?\d{6,11}(\d{4})(?![A-Za-z0-9_]|\.\d)")
 
 
 class Masker:

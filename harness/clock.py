@@ -8,11 +8,11 @@ is reached, whether by the flow or by a jump.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -51,15 +51,16 @@ class SystemClock:
 class VirtualClock:
     """A clock that flows with real time and can be advanced, frozen and resumed; safe to use from several threads and loops.
 
-    `start` is the wall time at creation (default: the real one). A frozen clock moves by `advance` alone.
+    `start` is the wall time at creation, aware (default: the real one). A frozen clock moves by `advance` alone.
     """
 
     def __init__(self, *, start: datetime | None = None, frozen: bool = False) -> None:
+        if start is not None and start.tzinfo is None:
+            raise ValueError("a clock starts at an aware datetime: give it a time zone, such as UTC")
         self._lock = threading.Lock()
         self._order = itertools.count()
-        self._sleepers: list[tuple[float, int, Callable[[], None]]] = []
-        self._waiting: set[int] = set()
-        self._start = start if start is not None else datetime.now(UTC)
+        self._sleepers: list[tuple[float, int, _Sleeper]] = []
+        self._start = start.astimezone(UTC) if start is not None else datetime.now(UTC)
         self._elapsed = 0.0
         self._resumed_at: float | None = None if frozen else time.monotonic()
 
@@ -84,8 +85,7 @@ class VirtualClock:
         with self._lock:
             if self._resumed_at is None:
                 self._resumed_at = time.monotonic()
-        # A sleeper that went to sleep while the clock was frozen set no timer: wake all, they go back to sleep by themselves.
-        self._wake(everyone=True)
+        self._tell_sleepers()
 
     def advance(self, seconds: float) -> None:
         """Jumps forward and wakes whoever was due. Raises ValueError for a negative step: this clock never goes back."""
@@ -93,44 +93,36 @@ class VirtualClock:
             raise ValueError(f"a clock cannot be advanced by {seconds} s: it never goes back")
         with self._lock:
             self._elapsed += seconds
-        self._wake()
+        self._tell_sleepers()
 
     def next_deadline(self) -> float | None:
         """Seconds until the next sleeper is due (0 when overdue); None when nobody sleeps."""
         with self._lock:
-            while self._sleepers and self._sleepers[0][1] not in self._waiting:
+            while self._sleepers and self._sleepers[0][2].awake:
                 heapq.heappop(self._sleepers)
             return max(0.0, self._sleepers[0][0] - self._read()) if self._sleepers else None
 
     async def sleep(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
         deadline = self.monotonic() + max(0.0, seconds)
-        while (left := deadline - self.monotonic()) > 0:
-            woken = asyncio.Event()
-
-            def wake(event: asyncio.Event = woken) -> None:
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(event.set)
-
-            with self._lock:
-                number = next(self._order)
-                self._waiting.add(number)
-                heapq.heappush(self._sleepers, (deadline, number, wake))
-                flowing = self._resumed_at is not None
-            timer = loop.call_later(left, woken.set) if flowing else None
-            # The clock may have jumped between reading it and queueing: then nobody would wake us.
-            if deadline <= self.monotonic():
-                woken.set()
-            try:
-                await woken.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
-                with self._lock:
-                    self._waiting.discard(number)
-                    self._drop_the_gone()
         if seconds <= 0:
             await asyncio.sleep(0)
+            return
+        sleeper = _Sleeper(self, deadline)
+        with self._lock:
+            heapq.heappush(self._sleepers, (deadline, next(self._order), sleeper))
+        try:
+            # Only now, so that no jump falls between reading the clock and being told of jumps.
+            sleeper.look()
+            await sleeper.woken.wait()
+        finally:
+            sleeper.leave()
+            with self._lock:
+                self._drop_the_gone()
+
+    def left(self, deadline: float) -> tuple[float, bool]:
+        """Seconds until a reading of `monotonic`, and whether time flows towards it by itself."""
+        with self._lock:
+            return deadline - self._read(), self._resumed_at is not None
 
     def _read(self) -> float:
         flowed = 0.0 if self._resumed_at is None else time.monotonic() - self._resumed_at
@@ -138,16 +130,55 @@ class VirtualClock:
 
     def _drop_the_gone(self) -> None:
         # Sleepers that were cancelled far from their deadline would otherwise stay in the heap until then.
-        if len(self._sleepers) > 64 + 2 * len(self._waiting):
-            self._sleepers = [entry for entry in self._sleepers if entry[1] in self._waiting]
-            heapq.heapify(self._sleepers)
+        while self._sleepers and self._sleepers[0][2].awake:
+            heapq.heappop(self._sleepers)
+        if len(self._sleepers) > 64:
+            alive = [entry for entry in self._sleepers if not entry[2].awake]
+            if len(alive) * 2 < len(self._sleepers):
+                self._sleepers = alive
+                heapq.heapify(self._sleepers)
 
-    def _wake(self, *, everyone: bool = False) -> None:
+    def _tell_sleepers(self) -> None:
         with self._lock:
-            due = []
-            while self._sleepers and (everyone or self._sleepers[0][0] <= self._read()):
-                _, number, wake = heapq.heappop(self._sleepers)
-                if number in self._waiting:
-                    due.append(wake)
-        for wake in due:
-            wake()
+            # While time stands still, those that are not due have nothing to do; while it flows, all must set their timers anew.
+            flowing, now = self._resumed_at is not None, self._read()
+            told = [sleeper for deadline, _, sleeper in sorted(self._sleepers) if flowing or deadline <= now]
+        for sleeper in told:
+            sleeper.nudge()
+
+
+class _Sleeper:
+    """One call of `VirtualClock.sleep`, in the loop that made it."""
+
+    def __init__(self, clock: VirtualClock, deadline: float) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self.woken = asyncio.Event()
+        self.awake = False
+
+    def nudge(self) -> None:
+        """From any thread: look at the clock again."""
+        # A loop may close between any check and this call; who slept in it is gone then.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.look)
+
+    def look(self) -> None:
+        """Wakes when due, else sets the timer for as long as time flows."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.awake:
+            return
+        left, flowing = self._clock.left(self._deadline)
+        if left <= 0:
+            self.awake = True
+            self.woken.set()
+        elif flowing:
+            self._timer = self._loop.call_later(left, self.look)
+
+    def leave(self) -> None:
+        self.awake = True
+        if self._timer is not None:
+            self._timer.cancel()

@@ -132,6 +132,7 @@ def test_wherever_a_journal_is_cut_it_never_reads_as_whole(tmp_path: Path, data:
         ({"kind": "rumour"}, "kind 'rumour' is not known"),
         ({"kind": "outcome", "outcome": {"id": "schema.a"}}, "outcome record is not well formed"),
         ({"kind": "end", "part": "never-begun"}, "ends without having begun"),
+        ({"kind": "begin", "part": "gate", "expected": [1]}, "not a list of texts"),
         ({"kind": "fact"}, "fact record is not well formed"),
     ],
 )
@@ -284,4 +285,6 @@ def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
     assert [item.name for item in target.parent.iterdir()] == ["verdict.json"]
     with pytest.raises(JournalError, match="cannot be written"):
         write_atomically(tmp_path / "deep", "a file where a directory is")
+    with pytest.raises(JournalError, match="cannot be written"):
+        write_atomically(target / "below-a-file.json", "text")
     assert [item.name for item in tmp_path.iterdir()] == ["deep"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 
 import pytest
@@ -18,6 +19,9 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
     ("text", "masked"),
     [
         ("call +5511988887777 now", "call ****7777 now"),
+        ("sent to 5511988887777.", "sent to ****7777."),
+        ("5511988887777-1617181920@g.us", "****7777-****1920@g.us"),
+        ("+55-11988887777", "+55-****7777"),
         ("5511988887777@s.whatsapp.net", "****7777@s.whatsapp.net"),
         ('{"phone":"5511988887777"}', '{"phone":"****7777"}'),
         (f"token {JWT} end", f"token {MASK} end"),
@@ -46,6 +50,18 @@ def test_secrets_and_phones_are_masked(text: str, masked: str) -> None:
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert Masker().text(text) == text
+
+
+@pytest.mark.parametrize("piece", ["word-", "password", "a+", "eyJabcdefgh.", "12345", "x://a"])
+def test_a_long_text_costs_its_length_and_not_its_square(piece: str) -> None:
+    def operations(text: str) -> float:
+        began = time.process_time()
+        Masker().text(text)
+        return time.process_time() - began
+
+    operations(piece)
+    short, long = (min(operations(piece * count) for _ in range(3)) for count in (4_000, 16_000))
+    assert long < 0.05 or long < short * 10
 
 
 def test_known_secrets_are_masked_whatever_their_shape_longest_first() -> None:

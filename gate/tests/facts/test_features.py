@@ -39,7 +39,8 @@ def test_tests_that_cannot_be_collected_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.feature").write_text(FEATURE, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n")
-    subject = Subject(schema=load("seed"), features=tmp_path, scenario_tests=(str(tmp_path),))
+    subject = Subject(schema=load("seed"), features=tmp_path, scenario_tests=(str(tmp_path),),
+                      scenario_environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})  # fmt: skip
     with pytest.raises(GateError, match="pytest cannot collect the scenarios"):
         features.read(subject)
     with pytest.raises(GateError, match="names no folder with scenarios"):

@@ -73,7 +73,9 @@ def subject(folder: Path, *, database_url: str = "") -> Subject:
         canaries={"the API key": ENVIRONMENT["EVOLUTION_API_KEY"]},
         source_roots=(WORLDS / "sample_backend",),
         features=WORLDS / "features",
-        scenario_tests=(str(WORLDS / "features"),),
+        scenario_tests=("-p", "pytest_bdd.plugin", str(WORLDS / "features")),
+        # Plugins that the sample does not use take seconds to import.
+        scenario_environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
 
 

@@ -1,0 +1,37 @@
+"""The connection keeps when its QR code was renewed.
+
+Why: Evolution renews the code every few seconds; without it a person scans one that has expired and nobody can tell.
+Fix: apply PRODUCTION_MIGRATION_GOLIVE.sql; `unit_whatsapp_connections.qr_updated_at` must be timestamptz, nullable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gate.facts import comparison
+from gate.facts.catalog import Catalog
+from gate.facts.expected import ExpectedSchema
+from gate.facts.throwaway import ThrowawayDatabase
+from gate.model import Evidence, Severity
+from gate.registry import check
+
+
+@check(severity=Severity.MAJOR, order=4, tags={"seed"})
+def run(catalog: Catalog, schema: ExpectedSchema) -> Iterator[Evidence]:
+    yield from comparison.column(catalog, schema, "unit_whatsapp_connections", "qr_updated_at")
+
+
+@run.breaks
+def missing(database: ThrowawayDatabase) -> None:
+    database.drop_column("unit_whatsapp_connections", "qr_updated_at")
+
+
+@run.breaks
+def of_another_type(database: ThrowawayDatabase) -> None:
+    database.replace_column("unit_whatsapp_connections", "qr_updated_at", "text")
+
+
+@run.breaks
+def not_nullable(database: ThrowawayDatabase) -> None:
+    kind = database.type_of("timestamptz")
+    database.replace_column("unit_whatsapp_connections", "qr_updated_at", f"{kind} NOT NULL DEFAULT '2026-01-01 00:00:00'")

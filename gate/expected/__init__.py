@@ -1,0 +1,1 @@
+"""Expected schemas that are shipped, as TOML; read with `gate.facts.expected.load`."""

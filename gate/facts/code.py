@@ -1,0 +1,155 @@
+"""Ways past the rules that were left in released code: signs of a test mode that production would carry along."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gate.errors import GateError
+from gate.facts.subject import Subject
+
+__all__ = ["Bypass", "Code", "read"]
+
+_NOT_RELEASED = {"tests", "test", "__tests__", "node_modules", "__pycache__", "site-packages", "build", "dist"}
+_ENDINGS = {".py", ".js", ".cjs", ".mjs", ".ts"}
+_TEST_RUNNERS = {"pytest", "unittest", "_pytest"}
+_RUNNER_VARIABLE = re.compile(r"PYTEST_CURRENT_TEST|PYTEST_VERSION|JEST_WORKER_ID|VITEST")
+_HEADER = re.compile(r"x-(?:test|bypass|debug|skip|no)-?(?:[a-z-]*)|x-[a-z-]*-?bypass", re.IGNORECASE)
+_SWITCH = re.compile(
+    r"(?:SKIP|DISABLE|BYPASS|NO)_(?:AUTH|AUTHENTICATION|LOGIN|WEBHOOK_SECRET|SIGNATURE|VERIFICATION)", re.IGNORECASE
+)
+_SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_QUOTED_NAME = re.compile(rf"['\"]({_SETTING.pattern})['\"]")
+_TAKEN_IN_SCRIPT = re.compile(rf"process\.env(?:\.({_SETTING.pattern})\b|\[['\"]({_SETTING.pattern})['\"]\])")
+_IN_SCRIPTS = (
+    (
+        "asks for the test environment",
+        re.compile(r"(?:NODE_ENV|APP_ENV)\s*===?\s*['\"]test['\"]|['\"]test['\"]\s*===?\s*process\.env"),
+    ),
+    ("asks whether a test runner is at work", _RUNNER_VARIABLE),
+    ("takes a header that bypasses", re.compile(rf"['\"](?:{_HEADER.pattern})['\"]", re.IGNORECASE)),
+    ("has a switch that turns a protection off", re.compile(rf"\b{_SWITCH.pattern}\b")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bypass:
+    file: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """`files` and `lines` of released code were looked through.
+
+    words: every text in it that could be the name of a setting. settings: the names that it takes from the environment directly.
+    """
+
+    files: int
+    lines: int
+    bypasses: tuple[Bypass, ...]
+    words: frozenset[str]
+    settings: frozenset[str]
+
+
+def read(subject: Subject) -> Code:
+    """Looks through every source file below the subject's roots, without its tests. Raises GateError when there is none."""
+    files = lines = 0
+    bypasses: list[Bypass] = []
+    words: set[str] = set()
+    settings: set[str] = set()
+    for root in subject.source_roots:
+        for path in sorted(root.rglob("*")):
+            inside = path.relative_to(root)
+            if path.suffix not in _ENDINGS or _NOT_RELEASED & set(inside.parts[:-1]) or not path.is_file():
+                continue
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise GateError(f"{root.name}/{inside.as_posix()}: cannot be read ({type(error).__name__})") from error
+            files, lines = files + 1, lines + text.count("\n")
+            name = f"{root.name}/{inside.as_posix()}"
+            if path.suffix == ".py":
+                tree = _parsed(text, name)
+                found = _in_python(tree)
+                words |= {word for node in ast.walk(tree) if (word := _name_of_setting(node))}
+                settings |= set(_taken_in_python(tree))
+            else:
+                found = _in_script(text)
+                settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
+                words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
+            bypasses += [Bypass(file=name, line=line, what=what) for line, what in found]
+    if not files:
+        raise GateError("no released source code was found to look through; name its folders in source_roots")
+    return Code(
+        files=files, lines=lines, bypasses=tuple(bypasses), words=frozenset(words | settings), settings=frozenset(settings)
+    )
+
+
+def _parsed(text: str, name: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise GateError(f"{name}: is not valid Python (line {error.lineno})") from None
+
+
+def _name_of_setting(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SETTING.fullmatch(node.value):
+        return node.value
+    return ""
+
+
+def _taken_in_python(tree: ast.Module) -> Iterator[str]:
+    """`os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")`."""
+    for node in ast.walk(tree):
+        source: ast.expr
+        if isinstance(node, ast.Subscript):
+            source, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            source, key = node.func, node.args[0]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            source, key = (node.func if node.func.attr == "getenv" else node.func.value), node.args[0]
+        else:
+            continue
+        taken_from = source.attr if isinstance(source, ast.Attribute) else source.id if isinstance(source, ast.Name) else ""
+        if taken_from in ("environ", "getenv") and (name := _name_of_setting(key)):
+            yield name
+
+
+def _in_python(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """By syntax, so that comments and docstrings may speak of what code must not do."""
+    prose = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            if _RUNNER_VARIABLE.fullmatch(node.value):
+                yield node.lineno, "asks whether a test runner is at work"
+            elif _HEADER.fullmatch(node.value):
+                yield node.lineno, f"takes a header that bypasses ({node.value})"
+            elif _SWITCH.fullmatch(node.value):
+                yield node.lineno, f"has a switch that turns a protection off ({node.value})"
+        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Constant) and node.left.value in _TEST_RUNNERS:
+            if any(isinstance(right, ast.Attribute) and right.attr == "modules" for right in node.comparators):
+                yield node.lineno, "asks whether a test runner is at work"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            if any(module.partition(".")[0] in _TEST_RUNNERS for module in names):
+                yield node.lineno, "imports a test runner"
+
+
+def _in_script(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        for what, pattern in _IN_SCRIPTS:
+            if pattern.search(line):
+                yield number, what

@@ -1,0 +1,28 @@
+"""Every fact that the gate can read by itself, from one subject. What needs a running backend (`flow`) comes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gate.facts.subject import Subject
+
+__all__ = ["providers"]
+
+
+def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
+    """Providers by the names that checks use as parameters, for `gate.runner.Facts`. Nothing is read before it is asked for."""
+    from gate.facts import catalog, code, datastore, environment, features, logs, migrations, modules
+
+    return {
+        "subject": lambda: subject,
+        "schema": lambda: subject.schema,
+        "catalog": lambda: catalog.read(subject.database_url, subject.schema),
+        "datastore": lambda: datastore.read(subject),
+        "modules": lambda: modules.read(subject),
+        "migration": lambda: migrations.read(subject),
+        "environment": lambda: environment.read(subject),
+        "logs": lambda: logs.read(subject),
+        "code": lambda: code.read(subject),
+        "features": lambda: features.read(subject),
+    }

@@ -1,0 +1,115 @@
+"""Proves that a check can fail: applies a saboteur to a throw-away copy of the subject's world and runs the check on that.
+
+The copy of a database on Postgres is made of the subject's database as a template, to which nobody else may then be connected.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gate.errors import GateError
+from gate.facts import throwaway, tree
+from gate.facts.connections import backend_of, database_name, with_database
+from gate.facts.providers import providers
+from gate.facts.subject import Subject
+from gate.facts.throwaway import ThrowawayDatabase
+from gate.facts.worlds import BackendLog, Deployment, MigrationScript, PlantedFlow, ScenarioFolder
+from gate.model import Outcome
+from gate.registry import Item, Saboteur
+from gate.runner import Facts, run
+
+__all__ = ["answer", "sabotaged"]
+
+CANARY = "canary-7f3c9e1a5b2d"
+
+
+def answer(item: Item, subject: Subject, *, flow: Callable[[], Any] | None = None) -> Outcome:
+    """What one check finds in a subject. `flow` observes the running backend, for checks that ask for it."""
+    extra: Mapping[str, Callable[[], Any]] = {"flow": flow} if flow is not None else {}
+    return run([item], Facts({**providers(subject), **extra}))[0]
+
+
+def sabotaged(
+    item: Item,
+    saboteur: Saboteur,
+    subject: Subject,
+    *,
+    flow: tuple[PlantedFlow, Callable[[], Any]] | None = None,
+) -> Outcome:
+    """What the check finds after the saboteur was there; it has to be a failure.
+
+    `flow` is a backend to plant a bug in, and its observer. Raises NotApplicable where the saboteur has nothing to break, and
+    GateError when a world that it names cannot be made of the subject.
+    """
+    with ExitStack() as stack:
+        worlds: dict[str, Any] = {}
+        for name in saboteur.worlds:
+            if name == "flow":
+                if flow is None:
+                    raise GateError(f"{item.id}: {saboteur.name} needs a running backend to plant a bug in")
+                worlds[name] = flow[0]
+            else:
+                worlds[name], subject = stack.enter_context(_world(name, subject))
+        saboteur.function(**worlds)
+        return answer(item, subject, flow=flow[1] if flow is not None else None)
+
+
+@contextmanager
+def _world(name: str, subject: Subject) -> Iterator[tuple[Any, Subject]]:
+    if name == "database":
+        with _copy_of_database(subject) as database:
+            yield database, replace(subject, database_url=database.url)
+    elif name == "tree":
+        with tree.copy(subject) as copy:
+            yield copy, copy.subject
+    elif name == "deployment":
+        values = dict(subject.environment or {})
+        yield Deployment(values=values), replace(subject, environment=values)
+    elif name == "script":
+        if subject.migration is None:
+            raise GateError("the subject names no migration script to break")
+        with _copy_of_file(subject.migration) as path:
+            yield MigrationScript(path=path), replace(subject, migration=path)
+    elif name == "log":
+        if not subject.logs:
+            raise GateError("the subject names no log to break")
+        with _copy_of_file(subject.logs[0]) as path:
+            canaries = {**subject.canaries, "a canary": CANARY}
+            yield BackendLog(path=path, canary=CANARY), replace(subject, logs=(path,), canaries=canaries)
+    elif name == "scenarios":
+        if subject.features is None:
+            raise GateError("the subject names no folder with scenarios to break")
+        with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
+            path = Path(shutil.copytree(subject.features, Path(folder, "features")))
+            yield ScenarioFolder(path=path), replace(subject, features=path)
+    else:
+        raise GateError(f"no throw-away world is called {name!r}")
+
+
+@contextmanager
+def _copy_of_database(subject: Subject) -> Iterator[ThrowawayDatabase]:
+    url = subject.database_url
+    if backend_of(url) == "sqlite":
+        source = Path(unquote(urlsplit(url).path)[1:])
+        if not source.is_file():
+            raise GateError("only a database in a file can be copied; name it as sqlite:///path")
+        with throwaway.on_sqlite() as database:
+            shutil.copyfile(source, urlsplit(database.url).path[1:])
+            yield database
+        return
+    server = subject.scratch_url or with_database(url, "postgres")
+    with throwaway.on_postgres(server, template=database_name(url)) as database:
+        yield database
+
+
+@contextmanager
+def _copy_of_file(source: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
+        yield Path(shutil.copy(source, folder))

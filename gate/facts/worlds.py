@@ -1,0 +1,90 @@
+"""Throw-away worlds that saboteurs break: a migration script, a deployment's settings, a log, a running backend.
+
+Each is a copy; nothing here touches what is being released. Databases are in `gate.facts.throwaway`, source code is in
+`gate.facts.tree`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gate.errors import GateError
+from gate.facts.statements import split
+
+__all__ = ["BackendLog", "Deployment", "MigrationScript", "PlantedFlow", "ScenarioFolder"]
+
+
+class PlantedFlow(Protocol):
+    """A backend that can be started with one planted bug before it is observed."""
+
+    def plant(self, chaff: str) -> None:
+        """Starts the next observation with that bug, by its name. Raises GateError for one that is not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationScript:
+    """A copy of the migration."""
+
+    path: Path
+
+    def append(self, statement: str) -> None:
+        self._write([*self._statements(), statement])
+
+    def replace(self, old: str, new: str) -> None:
+        """Raises GateError when the script does not hold `old`: then nothing would be broken."""
+        text = self.path.read_text(encoding="utf-8")
+        if old not in text:
+            raise GateError(f"{self.path.name} does not hold {old!r}")
+        self.path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def drop_verification(self) -> None:
+        """Takes out every block that can raise, and says success all the same."""
+        raises = re.compile(r"\bRAISE\s+EXCEPTION\b", re.IGNORECASE)
+        kept = [statement for statement in self._statements() if not raises.search(statement)]
+        success = "DO $$ BEGIN RAISE NOTICE 'ALL MIGRATIONS APPLIED SUCCESSFULLY!'; END $$"
+        self._write([*kept, success])
+
+    def _statements(self) -> list[str]:
+        return list(split(self.path.read_text(encoding="utf-8")))
+
+    def _write(self, statements: list[str]) -> None:
+        self.path.write_text(";\n".join(statements) + ";\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """`values` are the settings; change them in place."""
+
+    values: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendLog:
+    """`canary` is a value that the scan knows and that no log may show."""
+
+    path: Path
+    canary: str = field(repr=False)
+
+    def write(self, **record: str) -> None:
+        """Appends one record as JSON."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFolder:
+    """A copy of the feature files. The tests that run them stay where they are, and know nothing of the copy."""
+
+    path: Path
+
+    def write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text, encoding="utf-8")
+
+    def clear(self) -> None:
+        for file in self.path.rglob("*.feature"):
+            file.unlink()

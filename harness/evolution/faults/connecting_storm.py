@@ -1,0 +1,15 @@
+"""WhatsApp is unreachable: socket after socket starts and fails, each with a connecting event, without back-off.
+
+Why: tens of events a minute; a backend that reacts to each by calling connect makes it worse.
+Evidence: section 7, F10: 25 connecting events in 2.5 s; issues 2430, 550, 765.
+"""
+
+from __future__ import annotations
+
+from gate.registry import fault
+from harness.evolution.injection import Starting
+
+
+@fault()
+def run(at: Starting, seconds: float = 0.05) -> None:
+    at.lives = seconds

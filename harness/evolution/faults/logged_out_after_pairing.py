@@ -1,0 +1,15 @@
+"""Seconds after it opened the connection is logged out: close 401.
+
+Why: the customer saw "connected" and believes it; the instance needs a new QR code.
+Evidence: section 7, F12: 515 after pairing followed by 401; issue 2498.
+"""
+
+from __future__ import annotations
+
+from gate.registry import fault
+from harness.evolution.injection import Opened
+
+
+@fault()
+def run(at: Opened, seconds: float = 3.0) -> None:
+    at.close, at.seconds, at.message = 401, seconds, "Stream Errored (conflict) device_removed"

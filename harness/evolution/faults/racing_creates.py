@@ -1,0 +1,15 @@
+"""Creates of one name overlap: all find it free, the losers fail with 400, and their error path deletes the winner.
+
+Why: a client that repeats a slow create ends with no instance at all.
+Evidence: section 4.2: three concurrent creates gave 403, 400 and 400, and no instance was left.
+"""
+
+from __future__ import annotations
+
+from gate.registry import fault
+from harness.evolution.injection import Creating
+
+
+@fault()
+def run(at: Creating, seconds: float = 0.5) -> None:
+    at.hold = seconds

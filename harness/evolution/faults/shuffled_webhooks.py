@@ -1,0 +1,15 @@
+"""Events arrive in another order than they happened.
+
+Why: a backend that takes the last event for the newest state goes back from READ to SERVER_ACK.
+Evidence: section 7, F3: contacts before the message, acknowledgements swapped, bursts shuffled; issue 1307.
+"""
+
+from __future__ import annotations
+
+from gate.registry import fault
+from harness.evolution.injection import Emission
+
+
+@fault()
+def run(at: Emission, seconds: float = 2.0) -> None:
+    at.copies = [first + at.noise * seconds for first in at.copies]

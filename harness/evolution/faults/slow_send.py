@@ -1,0 +1,15 @@
+"""A send takes seconds before the message goes out.
+
+Why: a client whose time limit ends first does not know that the message is still going to be sent.
+Evidence: section 7, F22: HTTP open for seconds.
+"""
+
+from __future__ import annotations
+
+from gate.registry import fault
+from harness.evolution.injection import Sending
+
+
+@fault()
+def run(at: Sending, seconds: float = 10.0) -> None:
+    at.hold = seconds

@@ -1,0 +1,61 @@
+"""Ids, tokens and QR contents: the same seed and the same calls give the same values, however deliveries interleave."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import uuid
+from collections import Counter
+
+__all__ = ["Identity"]
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRING = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
+
+
+class Identity:
+    """Draws from one stream for each purpose and owner, so that what happens to one instance never shifts another's values."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._key = secrets.token_bytes(16) if seed is None else str(seed).encode()
+        self._drawn: Counter[tuple[str, str]] = Counter()
+
+    def draw(self, purpose: str, owner: str, size: int = 32) -> bytes:
+        """`size` bytes, the next of this purpose and owner."""
+        self._drawn[purpose, owner] += 1
+        text = f"{purpose}\0{owner}\0{self._drawn[purpose, owner]}".encode()
+        return hashlib.shake_256(self._key + b"\0" + text).digest(size)
+
+    def unit(self, purpose: str, owner: str) -> float:
+        """A float in [0, 1)."""
+        return int.from_bytes(self.draw(purpose, owner, 6), "big") / 2**48
+
+    def uuid(self, purpose: str, owner: str) -> str:
+        return str(uuid.UUID(bytes=self.draw(purpose, owner, 16), version=4))
+
+    def token(self, owner: str) -> str:
+        return self.uuid("token", owner).upper()
+
+    def row(self, table: str, owner: str) -> str:
+        """Looks like the database's cuid: `c` and 24 characters of base 36."""
+        return "c" + "".join(_BASE36[byte % 36] for byte in self.draw(f"row:{table}", owner, 24))
+
+    def message(self, owner: str) -> str:
+        """A key id of the server's own messages: `3EB0` and 18 hexadecimal digits."""
+        return "3EB0" + self.draw("message", owner, 9).hex().upper()
+
+    def incoming(self, owner: str) -> str:
+        """A key id as a telephone makes it: `3A` and 18 hexadecimal digits."""
+        return "3A" + self.draw("incoming", owner, 9).hex().upper()
+
+    def pairing_code(self, owner: str) -> str:
+        return "".join(_PAIRING[byte % len(_PAIRING)] for byte in self.draw("pairing-code", owner, 8))
+
+    def qr_reference(self, owner: str) -> str:
+        """The part of a QR code that changes every time."""
+        return "2@" + base64.b64encode(self.draw("qr-reference", owner, 88)).decode()
+
+    def qr_keys(self, owner: str) -> str:
+        """The three keys of a QR code, which stay as long as the instance's credentials do."""
+        return ",".join(base64.b64encode(self.draw("qr-keys", owner, 32)).decode() for _ in range(3))

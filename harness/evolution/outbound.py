@@ -1,0 +1,280 @@
+"""Sends through the socket: number check, delay, the answer's exact shape, and what WhatsApp acknowledges afterwards.
+
+Source: sections 4.6, 4.7 and 5.3 of the contract. Status 201 means that the socket has queued the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.evolution.content import long, on_wire, source_of
+from harness.evolution.errors import bad_request, boom, crash, inner_crash
+from harness.evolution.inbound import Inbound
+from harness.evolution.injection import Acknowledging, Checking, Sending, Sent
+from harness.evolution.jids import is_broadcast, is_group, is_lid, number_to_jid, other_brazilian_form
+from harness.evolution.ledger import Send
+from harness.evolution.state import Connection, Instance, Message, timestamp
+
+if TYPE_CHECKING:
+    from harness.evolution.errors import ApiError
+    from harness.evolution.fake import Fake
+    from harness.evolution.lifecycle import Lifecycle
+
+__all__ = ["Outbound", "SocketClosedError"]
+
+_UNDEFINED = "Cannot read properties of undefined (reading '{}')"
+_TWO_DAYS = 172_800
+
+
+class SocketClosedError(Exception):
+    """The socket library's own error, before anything wrapped it: `reason` is its text."""
+
+    def __init__(self, reason: str, *, missing: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.missing = missing
+
+    def uncaught(self) -> ApiError:
+        """500 with a plain string."""
+        return crash(_UNDEFINED.format(self.missing) if self.missing else self.reason)
+
+    def as_boom(self) -> dict[str, Any]:
+        """What `whatsappNumbers` answers: the exception as JSON, `{}` for a TypeError."""
+        return {} if self.missing else boom(428, "Precondition Required", self.reason)
+
+
+class Outbound:
+    """Sends of every kind, for every instance."""
+
+    def __init__(self, fake: Fake, inbound: Inbound, lifecycle: Lifecycle) -> None:
+        self._fake = fake
+        self._inbound = inbound
+        self._lifecycle = lifecycle
+
+    def in_memory(self, instance: Instance, method: str) -> Connection:
+        """The connection, or the crash of a server that has only the row."""
+        connection = self._fake.connection(instance)
+        if connection is None:
+            raise crash(_UNDEFINED.format(method))
+        return connection
+
+    def socket(self, instance: Instance, connection: Connection, call: str) -> None:
+        """Raises SocketClosedError when `call` on the socket would fail."""
+        if not connection.started:
+            raise SocketClosedError("", missing=call)
+        usable = connection.state == "open" or (connection.state == "connecting" and instance.paired)
+        if not usable or self._fake.socket_is_dead(instance):
+            raise SocketClosedError("Connection Closed")
+
+    async def check(self, instance: Instance, connection: Connection, numbers: list[str]) -> list[dict[str, Any]]:
+        """Which numbers exist: `{jid, exists, number, …}` in the order broadcast, groups, users.
+
+        Raises SocketClosedError when WhatsApp must be asked and cannot.
+        """
+        fake = self._fake
+        whatsapp = fake.store.whatsapp
+        found: dict[str, list[dict[str, Any]]] = {"broadcast": [], "group": [], "user": []}
+        unknown = []
+        for number in numbers:
+            jid = number_to_jid(number)
+            cached = fake.store.numbers.find(jid)
+            if is_broadcast(jid):
+                found["broadcast"].append({"jid": jid, "exists": True, "number": number})
+            elif is_group(jid):
+                self.socket(instance, connection, "groupMetadata")
+                exists = whatsapp.look_up(jid) is not None
+                found["group"].append({"jid": jid, "exists": exists, "number": number, **({"name": "Group"} if exists else {})})
+            elif is_lid(jid):
+                found["user"].append({"jid": jid, "exists": True, "number": number, "lid": "lid"})
+            elif cached is not None:
+                found["user"].append(self._user(instance, cached, number))
+            else:
+                unknown.append((jid, number))
+        if unknown:
+            self.socket(instance, connection, "onWhatsApp")
+            if whatsapp.check_failure:
+                raise SocketClosedError(whatsapp.check_failure)
+            seam = Checking(instance=instance.name, number=unknown[0][0], numbers=len(unknown), hold=whatsapp.check_delay)
+            fake.faults.strike(seam)
+            if seam.hold > 0:
+                await fake.clock.sleep(seam.hold)
+            for jid, number in unknown:
+                known = whatsapp.look_up(jid)
+                if known is not None and seam.other_form:
+                    known = other_brazilian_form(known) or known
+                if known is None:
+                    found["user"].append({"jid": jid, "exists": False, "number": number})
+                    continue
+                fake.store.numbers.add(known)
+                found["user"].append(self._user(instance, known, number))
+            if seam.close is not None and connection.state == "open":
+                self._lifecycle.close(instance, seam.close)
+        return [*found["broadcast"], *found["group"], *found["user"]]
+
+    def _user(self, instance: Instance, jid: str, number: str) -> dict[str, Any]:
+        name = instance.contacts.get(jid, {}).get("pushName")
+        return {"jid": jid, "exists": True, "number": number, **({"name": name} if name else {})}
+
+    async def send(
+        self,
+        instance: Instance,
+        number: str,
+        content: Mapping[str, Any],
+        *,
+        route: str,
+        kind: str,
+        text: str | None = None,
+        options: Mapping[str, Any],
+        method: str = "textMessage",
+        upload: bool = False,
+        relayed: bool = False,
+    ) -> dict[str, Any]:
+        """Sends `content` and returns the answer's body; `options` is the request's (delay, quoted, mentioned, mentionsEveryOne).
+
+        `upload`: media goes to WhatsApp's servers first, so a dead socket shows as 500. `relayed`: sent past the library's
+        own bookkeeping (buttons), which never acknowledges. Raises ApiError as the real server answers.
+        """
+        fake = self._fake
+        connection = self.in_memory(instance, method)
+        fake.faults.strike(arrival := Sending(instance=instance.name, number=number_to_jid(number), route=route))
+        if arrival.hold > 0:
+            await fake.clock.sleep(arrival.hold)
+        if upload:
+            try:
+                self.socket(instance, connection, "waUploadToServer")
+            except SocketClosedError as closed:
+                raise inner_crash(_wrapped(closed)) from None
+        try:
+            checked = (await self.check(instance, connection, [number]))[0]
+        except SocketClosedError as closed:
+            raise closed.uncaught() from None
+        jid = checked["jid"]
+        if not checked["exists"]:
+            raise bad_request("[object Object]" if is_group(jid) else checked)
+        if options.get("delay"):
+            await fake.clock.sleep(options["delay"] / 1000)
+        try:
+            self.socket(instance, connection, "sendMessage")
+        except SocketClosedError as closed:
+            raise bad_request(_wrapped(closed)) from None
+        if fake.store.whatsapp.send_failure:
+            raise bad_request(f"Error: {fake.store.whatsapp.send_failure}")
+        raw = self._message(instance, jid, content, kind, options, relayed=relayed)
+        self._record(instance, number, jid, raw, text)
+        self._acknowledge_later(instance, raw["key"], relayed=relayed)
+        sent = Sent(instance=instance.name, number=jid, route=route, key_id=raw["key"]["id"])
+        fake.faults.strike(sent)
+        if sent.echo:
+            fake.emit(instance, "messages.upsert", on_wire({**raw, "status": "SERVER_ACK", "pushName": instance.profile_name}))
+        if sent.close is not None and connection.state == "open":
+            self._lifecycle.close(instance, sent.close)
+        if sent.hold > 0:
+            await fake.clock.sleep(sent.hold)
+        answer: dict[str, Any] = on_wire(raw)
+        return answer
+
+    def _message(
+        self,
+        instance: Instance,
+        jid: str,
+        content: Mapping[str, Any],
+        kind: str,
+        options: Mapping[str, Any],
+        *,
+        relayed: bool,
+    ) -> dict[str, Any]:
+        now = int(self._fake.clock.now().timestamp())
+        key_id = self._fake.store.identity.message(instance.id)
+        key: dict[str, Any] = {"remoteJid": jid, "fromMe": True, "id": key_id}
+        if relayed:
+            key = {"id": key_id, "remoteJid": jid, "participant": jid, "fromMe": True}
+        context = None if relayed else self._context(instance, jid, kind, options, now)
+        shown = dict(content)
+        carries = shown.get(kind)
+        if context is not None and kind == "pollCreationMessageV3":
+            shown["messageContextInfo"] = {**shown["messageContextInfo"], "contextInfo": context}
+            context = None
+        elif context is not None and isinstance(carries, Mapping) and kind != "conversation":
+            shown[kind] = {**carries, "contextInfo": context}
+        return {
+            "key": key,
+            "pushName": "Você",
+            "status": "PENDING",
+            "message": shown,
+            **({"contextInfo": context} if context is not None else {}),
+            "messageType": kind,
+            "messageTimestamp": now,
+            "instanceId": instance.id,
+            "source": source_of(key_id),
+        }
+
+    def _context(self, instance: Instance, jid: str, kind: str, options: Mapping[str, Any], now: int) -> dict[str, Any] | None:
+        if kind == "reactionMessage":
+            return None
+        mentioned = [number_to_jid(number) for number in options.get("mentioned") or ()]
+        if is_group(jid) and options.get("mentionsEveryOne"):
+            mentioned = ["5511988887777@s.whatsapp.net", instance.owner_jid or ""]
+        quoted = self._quoted(instance, options)
+        if is_group(jid):
+            context = {"mentionedJid": mentioned} if mentioned else {}
+            return {**context, **quoted} or None
+        return {
+            "mentionedJid": mentioned,
+            "groupMentions": [],
+            **({"statusAttributions": []} if kind == "audioMessage" else {}),
+            "ephemeralSettingTimestamp": long(now - _TWO_DAYS),
+            "disappearingMode": {"initiator": 0},
+            **quoted,
+        }
+
+    def _quoted(self, instance: Instance, options: Mapping[str, Any]) -> dict[str, Any]:
+        quoted = options.get("quoted") or {}
+        key, message = quoted.get("key") or {}, quoted.get("message")
+        known = instance.messages.get(key.get("id"))
+        if message is None and known is not None:
+            key, message = known.key, known.raw["message"]
+        if message is None:
+            return {}
+        author = instance.owner_jid if key.get("fromMe") else key.get("participant") or key.get("remoteJid")
+        return {"participant": author, "stanzaId": key.get("id"), "quotedMessage": message}
+
+    def _record(self, instance: Instance, number: str, jid: str, raw: dict[str, Any], text: str | None) -> None:
+        fake = self._fake
+        identity = fake.store.identity
+        instance.messages.add(Message(id=identity.row("message", instance.id), raw=raw))
+        fake.sends.append(
+            Send(
+                instance=instance.name,
+                number=number,
+                remoteJid=jid,
+                text=text,
+                messageType=raw["messageType"],
+                keyId=raw["key"]["id"],
+                at=timestamp(fake.clock.now()),
+                monotonic=fake.clock.monotonic(),
+            )
+        )
+        fake.emit(instance, "send.message", on_wire(raw))
+
+    def _acknowledge_later(self, instance: Instance, key: Mapping[str, Any], *, relayed: bool) -> None:
+        fake = self._fake
+        jid = str(key["remoteJid"])
+        silent = relayed or (is_group(jid) and not fake.store.whatsapp.group_acks)
+        seam = Acknowledging(instance=instance.name, number=jid, plan=[] if silent else list(fake.store.whatsapp.acks))
+        fake.faults.strike(seam)
+        if seam.plan:
+            fake.spawn(self._acknowledge(instance, dict(key), seam.plan))
+
+    async def _acknowledge(self, instance: Instance, key: dict[str, Any], plan: list[tuple[float, str]]) -> None:
+        passed = 0.0
+        for moment, status in sorted(plan, key=lambda step: step[0]):
+            await self._fake.clock.sleep(moment - passed)
+            passed = moment
+            if self._fake.store.find(instance.name) is not instance:
+                return
+            self._inbound.acknowledge(instance, key, status)
+
+
+def _wrapped(closed: SocketClosedError) -> str:
+    return f"TypeError: {_UNDEFINED.format(closed.missing)}" if closed.missing else f"Error: {closed.reason}"

@@ -1,0 +1,241 @@
+"""`/instance/*`: create, connect, state, restart, log-out, delete (sections 4.2 to 4.4 of the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.evolution.app import Answer, Call, Endpoint
+from harness.evolution.errors import ApiError, bad_request, crash, inner_crash, not_found, unauthorized
+from harness.evolution.events import EVENT_NAMES
+from harness.evolution.injection import Creating
+from harness.evolution.state import Connection, Instance, Settings, WebhookRow
+
+__all__ = ["ENDPOINTS"]
+
+_INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
+_BOOLEANS = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
+_CREATE = {
+    "type": "object",
+    "properties": {
+        "instanceName": {"type": "string"},
+        "token": {"type": "string"},
+        "number": {"type": "string", "pattern": r"^\d+[\.@\w-]+"},
+        "qrcode": {"type": "boolean"},
+        **{name: {"type": "boolean"} for name in _BOOLEANS},
+        "msgCall": {"type": "string"},
+    },
+}
+_PRESENCE = {
+    "type": "object",
+    "required": ["presence"],
+    "properties": {"presence": {"type": "string", "enum": ["unavailable", "available"]}},
+}
+# Fixed waits of the real server, in seconds.
+_WAIT_AFTER_CREATE = 5.0
+_WAIT_AFTER_CONNECT = 2.0
+# What the real server answers, with status 200, when a connection's error object ends up in a string.
+_TAKEN_IN_DATABASE = "\nInvalid `prisma.instance.create()` invocation:\n\n\nUnique constraint failed on the fields: (`name`)"
+_OBJECT_ERROR = {"error": True, "message": "[object Object]"}
+
+
+async def create(call: Call) -> Answer:
+    body = call.valid(_CREATE)
+    if body.get("integration") not in _INTEGRATIONS:
+        raise bad_request("Invalid integration")
+    if "instanceName" not in body:
+        raise bad_request("Argument `name` is missing.")
+    if body["integration"] == "WHATSAPP-BUSINESS" and not body.get("token"):
+        raise bad_request("token is required")
+    fake = call.fake
+    seam = Creating(instance=body["instanceName"])
+    fake.faults.strike(seam)
+    row = _row(call, body)
+    if seam.hold > 0:
+        await fake.clock.sleep(seam.hold)
+    winner = fake.store.find(row.name)
+    if winner is not None:
+        # Both found the name free; the loser's error path deletes what the winner has written.
+        call.parts.lifecycle.discard(winner)
+        raise bad_request(_TAKEN_IN_DATABASE)
+    fake.store.instances[row.name] = row
+    try:
+        if "webhook" in body:
+            row.webhook = _webhook(call, row, body["webhook"])
+    except ApiError:
+        call.parts.lifecycle.discard(row)
+        raise
+    fake.emit(row, "instance.create", {"instanceName": row.name, "instanceId": row.id})
+    wants_code = bool(body.get("qrcode")) and row.integration == "WHATSAPP-BAILEYS"
+    if wants_code:
+        call.parts.lifecycle.connect(row, phone=body.get("number"))
+        await fake.clock.sleep(_WAIT_AFTER_CREATE)
+    answer = {
+        "instance": {
+            "instanceName": row.name,
+            "instanceId": row.id,
+            "integration": row.integration,
+            "webhookWaBusiness": None,
+            "accessTokenWaBusiness": "",
+            "status": "connecting" if wants_code else row.connection.state if row.connection else "close",
+        },
+        "hash": row.token,
+        "webhook": _shown_webhook(body.get("webhook")),
+        "websocket": {},
+        "rabbitmq": {},
+        "nats": {},
+        "sqs": {},
+        "settings": dict(row.settings.values),
+    }
+    if wants_code:
+        answer["qrcode"] = call.parts.lifecycle.current_code(row)
+    return Answer(status=201, body=answer)
+
+
+def _row(call: Call, body: Mapping[str, Any]) -> Instance:
+    fake = call.fake
+    identity, now, name = fake.store.identity, fake.clock.now(), body["instanceName"]
+    instance_id = identity.uuid("instance", name)
+    settings = Settings(id=identity.row("setting", instance_id), created_at=now, updated_at=now)
+    settings.values.update({key: body[key] for key in (*_BOOLEANS, "msgCall") if key in body})
+    ready = body["integration"] == "EVOLUTION"
+    return Instance(
+        name=name,
+        id=instance_id,
+        token=body.get("token") or identity.token(instance_id),
+        integration=body["integration"],
+        number=body.get("number"),
+        status="open" if ready else "close",
+        created_at=now,
+        updated_at=now,
+        settings=settings,
+        qr_keys=identity.qr_keys(instance_id),
+        connection=Connection(state="open", started=True) if ready else Connection(),
+    )
+
+
+def _webhook(call: Call, row: Instance, wish: Any) -> WebhookRow:
+    """Unlike `webhook/set`, create trusts what it gets: `enabled` is ignored and event names are not checked."""
+    events = wish.get("events") if isinstance(wish, dict) else None
+    if events is None:
+        raise bad_request("Cannot read properties of undefined (reading 'length')")
+    url = wish.get("url")
+    if url is None:
+        raise bad_request("Argument `url` is missing.")
+    now = call.fake.clock.now()
+    return WebhookRow(
+        id=call.fake.store.identity.row("webhook", row.id),
+        url=url,
+        headers=wish.get("headers"),
+        enabled=True,
+        events=list(events) or list(EVENT_NAMES),
+        by_events=bool(wish.get("byEvents", False)),
+        base64=bool(wish.get("base64", False)),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _shown_webhook(wish: Any) -> dict[str, Any]:
+    names = {"webhookUrl": "url", "webhookHeaders": "headers", "webhookByEvents": "byEvents", "webhookBase64": "base64"}
+    given = wish if isinstance(wish, dict) else {}
+    return {shown: given[name] for shown, name in names.items() if name in given}
+
+
+async def connect(call: Call) -> Answer:
+    instance = call.instance
+    connection = call.fake.connection(instance)
+    lifecycle = call.parts.lifecycle
+    if connection is None:
+        return Answer(status=200, body=_OBJECT_ERROR)
+    if connection.state == "open":
+        return Answer(status=200, body={"instance": {"instanceName": instance.name, "state": "open"}})
+    if connection.state == "close":
+        lifecycle.connect(instance, phone=call.query.get("number"))
+        await call.fake.clock.sleep(_WAIT_AFTER_CONNECT)
+    return Answer(status=200, body=lifecycle.current_code(instance))
+
+
+async def connection_state(call: Call) -> Answer:
+    found = call.fake.store.find(call.name)
+    connection = call.fake.connection(found) if found else None
+    shown = {"instanceName": call.name, **({"state": connection.state} if connection else {})}
+    return Answer(status=200, body={"instance": shown})
+
+
+async def fetch(call: Call) -> Answer:
+    store = call.fake.store
+    name, number, instance_id = (call.query.get(key) for key in ("instanceName", "number", "instanceId"))
+    rows = list(store.instances.values())
+    if call.key != store.key:
+        rows = store.owning(call.key)
+        if name is not None and name not in {row.name for row in rows}:
+            raise unauthorized()
+    elif instance_id or number:
+        rows = [row for row in rows if (row.id == instance_id if instance_id else row.number == number)]
+        if not rows:
+            raise not_found(f'Instance "{instance_id or number}" not found')
+    elif name:
+        rows = [row for row in rows if row.name == name and call.fake.connection(row) is not None]
+        if not rows:
+            raise not_found(f'Instance "{name}" not found')
+    return Answer(status=200, body=[store.row(row) for row in rows])
+
+
+async def restart(call: Call) -> Answer:
+    instance = call.instance
+    connection = call.fake.connection(instance)
+    lifecycle = call.parts.lifecycle
+    if connection is None or connection.state == "close":
+        return Answer(status=200, body=_OBJECT_ERROR)
+    if connection.state == "open":
+        lifecycle.drop(instance)
+        return Answer(status=200, body={"instance": {"instanceName": instance.name, "state": "open"}})
+    stale = lifecycle.current_code(instance)
+    lifecycle.reconnect(instance)
+    return Answer(status=200, body=stale)
+
+
+async def log_out(call: Call) -> Answer:
+    instance = call.instance
+    connection = call.fake.connection(instance)
+    if connection is None or connection.state == "close":
+        raise bad_request(f'The "{instance.name}" instance is not connected')
+    if connection.state == "open" and call.fake.socket_is_dead(instance):
+        raise inner_crash("Error: Connection Closed")
+    call.parts.lifecycle.log_out(instance, 401, f"Log out instance: {instance.name}")
+    return _success("Instance logged out")
+
+
+async def delete(call: Call) -> Answer:
+    instance = call.instance
+    connection = call.fake.connection(instance)
+    if connection is not None and connection.state == "open" and call.fake.socket_is_dead(instance):
+        raise bad_request("[object Object]")
+    if not call.parts.lifecycle.forgets_to_delete(instance):
+        call.parts.lifecycle.delete(instance)
+    return _success("Instance deleted")
+
+
+def _success(message: str) -> Answer:
+    return Answer(status=200, body={"status": "SUCCESS", "error": False, "response": {"message": message}})
+
+
+async def set_presence(call: Call) -> Answer:
+    body = call.valid(_PRESENCE)
+    connection = call.fake.connection(call.instance)
+    if connection is None or not connection.started:
+        raise crash("Cannot read properties of undefined (reading 'sendPresenceUpdate')")
+    return Answer(status=201, body={"presence": body["presence"]})
+
+
+ENDPOINTS = [
+    Endpoint(method="POST", path="instance/create", handler=create, named=False),
+    Endpoint(method="GET", path="instance/connect", handler=connect),
+    Endpoint(method="GET", path="instance/connectionState", handler=connection_state),
+    Endpoint(method="GET", path="instance/fetchInstances", handler=fetch, named=False),
+    Endpoint(method="POST", path="instance/restart", handler=restart),
+    Endpoint(method="DELETE", path="instance/logout", handler=log_out),
+    Endpoint(method="DELETE", path="instance/delete", handler=delete),
+    Endpoint(method="POST", path="instance/setPresence", handler=set_presence),
+]

@@ -1,0 +1,296 @@
+"""Webhook delivery: concurrent, unordered, at least once, in memory only.
+
+Source: sections 5 and 6 of the contract. Every wait, the listener's time limit included, runs on the injected clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from harness.evolution.events import configuration_name, path_suffix
+from harness.evolution.injection import Emission
+from harness.evolution.ledger import Delivery
+from harness.evolution.state import Instance, timestamp
+
+if TYPE_CHECKING:
+    import httpx
+
+    from harness.evolution.fake import Fake
+
+__all__ = ["Webhooks", "webhook_token"]
+
+# A jump of the clock must not cut off a listener whose answer is on its way: it always has this many real seconds.
+_GRACE = 0.25
+_USER_AGENT = "axios/1.13.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    url: str
+    headers: Mapping[str, str]
+
+
+def webhook_token(key: str, now: datetime) -> str:
+    """The JSON Web Token that a configured `jwt_key` becomes: HS256, ten minutes."""
+    issued = int(now.timestamp())
+    parts = (
+        {"alg": "HS256", "typ": "JWT"},
+        {"iat": issued, "exp": issued + 600, "app": "evolution", "action": "webhook"},
+    )
+    signed = b".".join(_base64url(msgspec.json.encode(part)) for part in parts)
+    return (signed + b"." + _base64url(hmac.new(key.encode(), signed, hashlib.sha256).digest())).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+class Webhooks:
+    """Delivers events of one fake. `under_way` counts those that wait for a listener, `pending` those that wait for a retry."""
+
+    def __init__(self, fake: Fake, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
+        self._fake = fake
+        self._spawn = spawn
+        self._client: httpx.AsyncClient | None = None
+        self._number = 0
+        self._changed = asyncio.Event()
+        self.begun = 0
+        self.under_way = 0
+        self.pending = 0
+        self.expiring: set[asyncio.Future[Any]] = set()
+
+    def emit(
+        self, instance: Instance, event: str, data: Any, *, extra: Mapping[str, Any] | None = None
+    ) -> asyncio.Task[None] | None:
+        """Sends an event to the instance's webhook and then to the global one; None when nobody listens.
+
+        The envelope is fixed now: what changes later does not change what is delivered. The task ends with the last retry.
+        """
+        name = configuration_name(event)
+        settings = self._fake.store.settings
+        hook = instance.webhook
+        local = hook is not None and hook.enabled and name in hook.events and _is_http(hook.url)
+        wide = bool(settings.global_webhook_url) and name in settings.global_events
+        if not (local or wide):
+            return None
+        seam = Emission(instance=instance.name, event=event, data=data, number=_number_in(data))
+        if any(True for _ in self._fake.faults):
+            seam.noise = self._fake.store.identity.unit("emission", instance.name)
+        self._fake.faults.strike(seam)
+        if not seam.copies:
+            return None
+        targets = []
+        if local and hook is not None:
+            url = hook.url + path_suffix(event) if hook.by_events else hook.url
+            targets.append(_Target(url=url, headers=self._custom_headers(hook.headers)))
+        if wide:
+            suffix = path_suffix(event) if settings.global_webhook_by_events else ""
+            targets.append(_Target(url=settings.global_webhook_url + suffix, headers={}))
+        destination = hook.url if hook is not None else targets[0].url
+        body = msgspec.json.encode({**(extra or {}), **self._envelope(instance, event, seam.data, destination)})
+        key_id = _key_id_in(seam.data)
+        tasks = [self._start(self._deliver_to_all(targets, instance.name, event, body, delay, key_id)) for delay in seam.copies]
+        return tasks[0]
+
+    def report_error(self, status: int, error: str, message: Any) -> None:
+        """Tells the errors webhook about an error answer; the real server leaks its global key here."""
+        url = self._fake.store.settings.errors_webhook_url
+        if not url:
+            return
+        body = {
+            "event": "error",
+            "data": {"error": error, "message": message, "status": status, "response": {"message": message}},
+            "date_time": self._local_time(),
+            "api_key": self._fake.store.key,
+            "server_url": self._fake.server_url,
+        }
+        target = _Target(url=url, headers={})
+        self._start(self._deliver_to_all([target], "", "error", msgspec.json.encode(body), 0.0, None))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self.under_way += 1
+        self.begun += 1
+
+        def finished(_: asyncio.Task[None]) -> None:
+            self.under_way -= 1
+            self._changed.set()
+
+        task = self._spawn(work)
+        task.add_done_callback(finished)
+        return task
+
+    async def _pause(self, seconds: float) -> None:
+        self.under_way -= 1
+        self._changed.set()
+        self.pending += 1
+        try:
+            await self._fake.clock.sleep(seconds)
+        finally:
+            self.pending -= 1
+            self.under_way += 1
+
+    async def wait_for_one(self, seconds: float) -> None:
+        """Returns when a delivery that is under way has ended or has gone to wait for its retry, or after `seconds` real ones."""
+        self._changed.clear()
+        if self.under_way:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), max(0.0, seconds))
+        else:
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Closes the connections to the listeners."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _envelope(self, instance: Instance, event: str, data: Any, destination: str) -> dict[str, Any]:
+        fake = self._fake
+        envelope = {
+            "event": event,
+            "instance": instance.name,
+            "data": data,
+            "destination": destination,
+            "date_time": self._local_time(),
+            "sender": instance.connection.wuid if instance.connection else None,
+            "server_url": fake.server_url,
+            "apikey": instance.token if fake.store.settings.expose_token else None,
+        }
+        if envelope["sender"] is None:
+            del envelope["sender"]
+        return envelope
+
+    def _local_time(self) -> str:
+        # The real server prints its local time with a `Z` that is only true in UTC.
+        return timestamp(self._fake.clock.now().astimezone(ZoneInfo(self._fake.store.settings.timezone)))
+
+    def _custom_headers(self, configured: Mapping[str, Any] | None) -> dict[str, str]:
+        headers = {name: str(value) for name, value in (configured or {}).items()}
+        key = headers.pop("jwt_key", None)
+        if key is not None:
+            headers["Authorization"] = f"Bearer {webhook_token(key, self._fake.clock.now())}"
+        return headers
+
+    async def _deliver_to_all(
+        self, targets: list[_Target], instance: str, event: str, body: bytes, delay: float, key_id: str | None
+    ) -> None:
+        if delay > 0:
+            await self._pause(delay)
+        self._number += 1
+        number = self._number
+        for target in targets:
+            await self._deliver(target, instance, event, body, number, key_id)
+
+    async def _deliver(self, target: _Target, instance: str, event: str, body: bytes, number: int, key_id: str | None) -> None:
+        fake = self._fake
+        retry = fake.store.settings.retry
+        for attempt in range(1, retry.attempts + 1):
+            at, since = fake.clock.now(), fake.clock.monotonic()
+            status, error = await self._attempt(target, body, retry.timeout)
+            succeeded = status is not None and 200 <= status < 300
+            final = succeeded or status in retry.final_statuses or attempt == retry.attempts
+            fake.deliveries.append(
+                Delivery(
+                    url=target.url,
+                    instance=instance,
+                    event=event,
+                    number=number,
+                    attempt=attempt,
+                    status=status,
+                    error=error,
+                    final=final,
+                    keyId=key_id,
+                    at=timestamp(at),
+                    monotonic=since,
+                    seconds=fake.clock.monotonic() - since,
+                    body=body,
+                )
+            )
+            if final:
+                return
+            noise = 2 * fake.store.identity.unit("jitter", f"{instance}:{event}:{number}") - 1
+            await self._pause(retry.delay(attempt, noise))
+
+    async def _attempt(self, target: _Target, body: bytes, limit: float) -> tuple[int | None, str | None]:
+        import httpx
+
+        if self._client is None:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=4.0)
+            self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=True, trust_env=False)  # noqa: S113 - limited by the clock
+        try:
+            request = httpx.Request("POST", target.url, headers=_headers(target.headers, len(body)), content=body)
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            return None, f"cannot be sent: {type(error).__name__}"
+        started = time.monotonic()
+        answer = asyncio.ensure_future(self._client.send(request))
+        deadline = asyncio.ensure_future(self._fake.clock.sleep(limit))
+        try:
+            await asyncio.wait({answer, deadline}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                await self._last_chance(answer, _GRACE - (time.monotonic() - started))
+            if not answer.done():
+                return None, f"no answer within {limit:g} s"
+            return answer.result().status_code, None
+        except httpx.HTTPError as error:
+            return None, type(error).__name__
+        finally:
+            answer.cancel()
+            deadline.cancel()
+
+    async def _last_chance(self, answer: asyncio.Future[httpx.Response], seconds: float) -> None:
+        waiting = asyncio.ensure_future(asyncio.wait({answer}, timeout=max(0.0, seconds)))
+        self.expiring.add(waiting)
+        try:
+            await waiting
+        finally:
+            self.expiring.discard(waiting)
+
+
+def _is_http(url: str) -> bool:
+    return re.match(r"https?://", url) is not None
+
+
+def _headers(custom: Mapping[str, str], length: int) -> list[tuple[str, str]]:
+    headers = {
+        "accept": ("Accept", "application/json, text/plain, */*"),
+        "content-type": ("Content-Type", "application/json"),
+    }
+    headers |= {name.lower(): (name, value) for name, value in custom.items()}
+    fixed = (
+        ("User-Agent", _USER_AGENT),
+        ("Content-Length", str(length)),
+        ("Accept-Encoding", "gzip, compress, deflate, br"),
+        ("Connection", "keep-alive"),
+    )
+    for name, value in fixed:
+        headers.setdefault(name.lower(), (name, value))
+    return list(headers.values())
+
+
+def _key_id_in(data: Any) -> str | None:
+    if not isinstance(data, Mapping):
+        return None
+    key = data.get("key")
+    found = data.get("keyId") or (key.get("id") if isinstance(key, Mapping) else None)
+    return found if isinstance(found, str) else None
+
+
+def _number_in(data: Any) -> str | None:
+    if not isinstance(data, Mapping):
+        return None
+    key = data.get("key")
+    found = data.get("remoteJid") or (key.get("remoteJid") if isinstance(key, Mapping) else None)
+    return found if isinstance(found, str) else None

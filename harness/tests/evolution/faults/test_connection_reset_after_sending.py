@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from harness.evolution import FakeEvolution
+from harness.tests.evolution.faults import send
+
+
+def test_the_connection_ends_and_the_message_is_out(evolution: FakeEvolution, api: httpx.Client, open_instance: str) -> None:
+    evolution.inject("connection-reset-after-sending", count=1)
+    with pytest.raises(httpx.ReadError):
+        send(api)
+    assert [row["text"] for row in evolution.ledger()] == ["hello"]

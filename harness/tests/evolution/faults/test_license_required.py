@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import httpx
+
+from harness.evolution import FakeEvolution
+
+
+def test_every_route_asks_for_the_licence(evolution: FakeEvolution, api: httpx.Client) -> None:
+    evolution.inject("license-required")
+    answers = [api.get("/"), api.get("/instance/fetchInstances"), api.post("/instance/create", json={})]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "LICENSE_REQUIRED")] * 3

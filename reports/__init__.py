@@ -1,0 +1,1 @@
+"""Generated go-live documents: what the journal of a run proves, section by section, and nothing that it does not."""

@@ -1,0 +1,1 @@
+"""One file a format. A renderer is a pure function from a `Document` to text."""
