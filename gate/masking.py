@@ -31,7 +31,7 @@ _SHAPES = (
     ),
 )
 # 10 to 15 digits by themselves (E.164 without punctuation); not a part of a UUID, a digest or a decimal number.
-_PHONE = re.compile(r"(?<![A-Za-z0-9_])(?<![0-9A-Fa-f]{4}-)(?<!\d\.)\+?\d{6,11}(\d{4})(?![A-Za-z0-9_]|\.\d)")
+_PHONE = re.compile(r"(?<![A-Za-z0-9_])(?<!-[0-9A-Fa-f]{4}-)(?<!\d\.)\+?\d{6,11}(\d{4})(?![A-Za-z0-9_]|\.\d)")
 
 
 class Masker:

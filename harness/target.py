@@ -19,9 +19,9 @@ __all__ = ["Pace", "RealPace", "Target", "TimeControl", "VirtualPace"]
 
 T = TypeVar("T")
 
-POLL_S = 0.01
+POLL_S = 0.005
 # How long nothing may happen before time is moved on, and before what was awaited is given up.
-QUIET_S = 0.05
+QUIET_S = 0.03
 GIVEN_UP_S = 2.0
 # A call that hangs on a wait of the system is helped over waits of this length; longer ones belong to background work.
 LONGEST_WAIT_IN_A_CALL_S = 10.0

@@ -1,7 +1,7 @@
 """What a datastore does when it is written to: seen on a throw-away database, by a second pair of eyes.
 
-The application's own store is opened through a factory, an import string in `Subject.datastore`, in a clean interpreter:
-`factory(url) -> Store`. Where none is named, the database's own upsert is looked at. Whatever the store says it has written
+The application's own store is opened through a factory, `Subject.datastore`: `factory(url) -> Store`; one that is named by an
+import string runs in a clean interpreter. Where none is named, the database's own upsert is looked at. Whatever the store says it has written
 is looked for with a connection of the gate's own, so that a store that swaps its database in silence is found out.
 """
 
@@ -93,6 +93,11 @@ def read(subject: Subject) -> Datastore:
     with _scratch(subject, backend) as database:
         if not subject.datastore:
             return observe(_SqlStore, database.url, own=False)
+        if callable(subject.datastore):
+            try:
+                return observe(subject.datastore, database.url, own=True)
+            except Exception as raised:
+                raise GateError(f"the datastore: {_said(raised)}") from raised
         found = ask(
             "gate.facts.datastore",
             {"factory": subject.datastore, "url": database.url},

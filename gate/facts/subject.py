@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gate.facts.expected import ExpectedSchema
 
@@ -43,7 +44,7 @@ class Subject:
     and dropped (default: that of `database_url`). schema: what the database must hold.
     modules, application: see `gate.facts.modules`; source_paths are put before everything else on the import path.
     application_environment: variables under which `application` can be built.
-    datastore: import string of a factory, see `gate.facts.datastore`; empty tests the database's own upsert.
+    datastore: a factory or its import string, see `gate.facts.datastore`; empty tests the database's own upsert.
     migration, baseline: SQL files, see `gate.facts.migrations`.
     environment: the settings of the deployment; example_environment: the documented ones with their example values.
     logs: log files of the backend. canaries: values that went through the backend and must not be in a log, by what they are.
@@ -58,7 +59,7 @@ class Subject:
     application: str = ""
     application_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     source_paths: tuple[Path, ...] = ()
-    datastore: str = ""
+    datastore: str | Callable[[str], Any] = ""
     migration: Path | None = None
     baseline: Path | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)

@@ -54,7 +54,7 @@ class SourceTree:
 
     def wrap_datastore(self, code: str) -> None:
         """Replaces the datastore's factory: `code` defines `Broken(store, url)`, which stands before the real store."""
-        module, _, factory = self.subject.datastore.partition(":")
+        module, _, factory = str(self.subject.datastore).partition(":")
         path = self._file(module)
         wrapping = (
             f"_unbroken = {factory}\n\n\nclass _Stand:\n    def __init__(self, store, url):\n        self._store = store\n"

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from gate.errors import Failure
+from gate.errors import Failure, NotApplicable
 from gate.facts.environment import Environment
 from gate.facts.worlds import Deployment
 from gate.model import Evidence, Severity
@@ -20,6 +20,7 @@ from gate.registry import check
 
 SECRETS = ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET")
 SHORTEST_SECRET = 32
+REHEARSAL = "rehearsal"
 FEWEST_CHARACTERS = 8
 KNOWN = (
     "APP_ENV",
@@ -39,6 +40,8 @@ _EXAMPLE = re.compile(
 
 @check(severity=Severity.CRITICAL, order=70)
 def run(environment: Environment) -> Iterator[Evidence]:
+    if environment.get("APP_ENV") == REHEARSAL:
+        raise NotApplicable("these are the settings of a rehearsal; give those of the deployment with --env-file")
     faults = [*_faults(environment), *_misspelt(environment)]
     if faults:
         raise Failure("; ".join(faults))

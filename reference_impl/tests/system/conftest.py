@@ -82,12 +82,15 @@ class Unit:
         found: dict[str, Any] = self.get(f"/messages/{internal_id}")
         return found
 
-    def sent(self) -> list[dict[str, Any]]:
-        """What WhatsApp really got from this unit."""
-        return self.system.control.ledger(instance=self.instance)
+    def sent(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """What WhatsApp really got from this unit (for this number)."""
+        found = self.system.control.ledger(instance=self.instance)
+        return [send for send in found if phone in (None, send["number"])]
 
-    def calls(self) -> list[dict[str, Any]]:
-        return self.system.control.requests(path=f"/message/sendText/{self.instance}")
+    def calls(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """The provider calls to send from this unit (to this number)."""
+        found = self.system.control.requests(path=f"/message/sendText/{self.instance}")
+        return [call for call in found if phone in (None, call["body"]["number"])]
 
     @property
     def secret(self) -> str:

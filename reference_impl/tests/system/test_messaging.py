@@ -10,44 +10,44 @@ from reference_impl.tests.system.conftest import System
 
 
 def test_a_message_is_sent_once_and_acknowledged(system: System) -> None:
-    unit, phone = system.connected(), system.number()
-    answer = unit.send(phone, "Olá 👋🏽 'quoted' \u202eabc", "order-1")
+    unit, phone = system.shared(), system.number()
+    answer = unit.send(phone, "Olá 👋🏽 'quoted' \u202eabc", f"order-{phone}")
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["success"], body["attempts"]) == (True, 1)
-    (sent,) = unit.sent()
+    (sent,) = unit.sent(phone)
     assert (sent["number"], sent["text"], sent["keyId"]) == (phone, "Olá 👋🏽 'quoted' \u202eabc", body["messageId"])
     system.control.ack(unit.instance, body["messageId"], "READ")
     system.eventually(lambda: unit.message(body["internalId"])["status"] == "read")
 
 
 def test_the_same_key_again_gives_the_first_answer_and_no_second_send(system: System) -> None:
-    unit, phone = system.connected(), system.number()
-    first = unit.send(phone, "once", "key").json()
+    unit, phone = system.shared(), system.number()
+    first = unit.send(phone, "once", f"key-{phone}").json()
     for written in (phone, f"+{phone}", f"+55 ({phone[2:4]}) {phone[4:9]}-{phone[9:]}"):
-        again = unit.send(written, "once", "key")
+        again = unit.send(written, "once", f"key-{phone}")
         assert again.status_code == 200
         assert again.json()["deduplicated"] is True
         assert (again.json()["internalId"], again.json()["messageId"]) == (first["internalId"], first["messageId"])
-    assert len(unit.sent()) == 1
+    assert len(unit.sent(phone)) == 1
 
 
 def test_the_same_key_for_something_else_is_refused_and_changes_nothing(system: System) -> None:
-    unit, phone = system.connected(), system.number()
-    first = unit.send(phone, "once", "key").json()
-    assert unit.send(phone, "other", "key").status_code == 422
-    assert unit.send(system.number(), "once", "key").status_code == 422
-    assert len(unit.sent()) == 1
+    unit, phone = system.shared(), system.number()
+    first = unit.send(phone, "once", f"key-{phone}").json()
+    assert unit.send(phone, "other", f"key-{phone}").status_code == 422
+    assert unit.send(system.number(), "once", f"key-{phone}").status_code == 422
+    assert len(unit.sent(phone)) == 1
     assert unit.message(first["internalId"])["content"] == "once"
 
 
 def test_fifty_equal_requests_at_once_are_one_send(system: System) -> None:
-    unit, phone = system.connected(), system.number()
+    unit, phone = system.shared(), system.number()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: unit.send(phone, "together", "storm"), range(50)))
+        answers = list(pool.map(lambda _: unit.send(phone, "together", f"storm-{phone}"), range(50)))
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert len({answer.json()["internalId"] for answer in answers if answer.status_code == 200}) == 1
-    assert len(unit.sent()) == 1
+    assert len(unit.sent(phone)) == 1
 
 
 def test_one_key_in_two_units_is_two_messages(system: System) -> None:
@@ -96,26 +96,26 @@ def test_a_lone_surrogate_is_refused(system: System) -> None:
 
 
 def test_a_throttled_call_is_tried_again_after_the_pause(system: System) -> None:
-    unit = system.connected()
-    system.control.inject("rate-limited", instance=unit.instance, count=1, seconds=3)
-    answer = unit.send(system.number(), "patience", "key")
+    unit, phone = system.shared(), system.number()
+    system.control.inject("rate-limited", instance=unit.instance, route="message/sendText", count=1, seconds=3)
+    answer = unit.send(phone, "patience", f"key-{phone}")
     assert (answer.status_code, answer.json()["attempts"]) == (200, 2)
-    assert len(unit.sent()) == 1
-    assert len(unit.calls()) == 2
+    assert len(unit.sent(phone)) == 1
+    assert len(unit.calls(phone)) == 2
 
 
 def test_three_failed_calls_are_a_failure_and_a_fourth_never_comes(system: System) -> None:
-    unit, phone = system.connected(), system.number()
-    system.control.inject("rate-limited", instance=unit.instance, seconds=1)
-    answer = unit.send(phone, "no luck", "key")
+    unit, phone = system.shared(), system.number()
+    system.control.inject("rate-limited", instance=unit.instance, route="message/sendText", seconds=1)
+    answer = unit.send(phone, "no luck", f"key-{phone}")
     assert (answer.status_code, answer.json()["attempts"]) == (502, 3)
     assert set(answer.json()) >= {"error", "details", "internalId"}
     system.control.withdraw()
-    again = unit.send(phone, "no luck", "key")
+    again = unit.send(phone, "no luck", f"key-{phone}")
     assert (again.status_code, again.json()["success"], again.json()["deduplicated"]) == (200, False, True)
     system.clock.advance(120)
-    assert len(unit.calls()) == 3
-    assert unit.sent() == []
+    assert len(unit.calls(phone)) == 3
+    assert unit.sent(phone) == []
 
 
 def test_a_number_that_is_not_on_whatsapp_fails_at_once(system: System) -> None:
@@ -127,55 +127,56 @@ def test_a_number_that_is_not_on_whatsapp_fails_at_once(system: System) -> None:
 
 @pytest.mark.parametrize("fault", ["send-error-after-sending", "send-timeout-after-sending", "connection-reset-after-sending"])
 def test_a_doubtful_send_is_never_repeated_and_proven_by_looking_it_up(system: System, fault: str) -> None:
-    unit, phone = system.connected(), system.number()
+    unit, phone = system.shared(), system.number()
     system.control.inject(fault, instance=unit.instance, count=1)
-    answer = unit.send(phone, "doubtful", "key")
+    answer = unit.send(phone, "doubtful", f"key-{phone}")
     assert (answer.status_code, answer.json()["status"]) == (202, "unknown")
     identity = answer.json()["internalId"]
     system.eventually(lambda: unit.message(identity)["status"] in ("sent", "delivered", "read"), within_s=180)
-    assert len(unit.sent()) == 1
-    assert unit.message(identity)["messageId"] == unit.sent()[0]["keyId"]
-    assert unit.send(phone, "doubtful", "key").json()["deduplicated"] is True
-    assert len(unit.calls()) == 1
+    assert len(unit.sent(phone)) == 1
+    assert unit.message(identity)["messageId"] == unit.sent(phone)[0]["keyId"]
+    assert unit.send(phone, "doubtful", f"key-{phone}").json()["deduplicated"] is True
+    assert len(unit.calls(phone)) == 1
 
 
 @pytest.mark.parametrize("fault", ["send-error", "connection-reset"])
 def test_a_doubtful_message_that_was_not_sent_stays_unknown(system: System, fault: str) -> None:
-    unit, phone = system.connected(), system.number()
+    unit, phone = system.shared(), system.number()
     options: dict[str, Any] = {"route": "message/sendText"} if fault == "connection-reset" else {}
     system.control.inject(fault, instance=unit.instance, count=1, **options)
-    answer = unit.send(phone, "lost", "key")
+    answer = unit.send(phone, "lost", f"key-{phone}")
     assert (answer.status_code, answer.json()["status"]) == (202, "unknown")
-    for _ in range(6):
+    for _ in range(4):
         system.control.advance(120)
+    system.shared()
     assert unit.message(answer.json()["internalId"])["status"] == "unknown"
-    assert unit.sent() == []
-    again = unit.send(phone, "lost", "key")
+    assert unit.sent(phone) == []
+    again = unit.send(phone, "lost", f"key-{phone}")
     assert (again.status_code, again.json()["status"], again.json()["deduplicated"]) == (202, "unknown", True)
 
 
 def test_a_key_whose_request_is_running_is_a_conflict(system: System) -> None:
-    unit, phone = system.connected(), system.number()
+    unit, phone = system.shared(), system.number()
     system.control.inject("send-timeout-after-sending", instance=unit.instance, count=1, seconds=8)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(system.client.post, "/messages", json=_body(phone), headers=unit.headers)
-        system.eventually(lambda: bool(unit.calls()))
+        system.eventually(lambda: bool(unit.calls(phone)))
         second = system.client.post("/messages", json=_body(phone), headers=unit.headers)
         assert second.status_code in (200, 409)
         assert second.status_code == 200 or "retry-after" in second.headers
         system.eventually(first.done)
     assert first.result().status_code == 200
-    assert len(unit.sent()) == 1
+    assert len(unit.sent(phone)) == 1
 
 
 def test_an_acknowledgement_that_overtakes_its_message_is_kept(system: System) -> None:
-    unit = system.connected()
+    unit, phone = system.shared(), system.number()
     system.control.automatic_acks([])
     try:
         system.control.inject("send-error-after-sending", instance=unit.instance, count=1)
-        answer = unit.send(system.number(), "overtaken", "key")
+        answer = unit.send(phone, "overtaken", f"key-{phone}")
         assert answer.json()["status"] == "unknown"
-        (sent,) = unit.sent()
+        (sent,) = unit.sent(phone)
         unit.deliver("messages.update", {"keyId": sent["keyId"], "fromMe": True, "status": "READ"})
         system.eventually(lambda: unit.message(answer.json()["internalId"])["status"] == "read", within_s=180)
     finally:
@@ -183,18 +184,18 @@ def test_an_acknowledgement_that_overtakes_its_message_is_kept(system: System) -
 
 
 def test_a_status_never_moves_back(system: System) -> None:
-    unit = system.connected()
-    body = unit.send(system.number(), "forward", "key").json()
+    unit, phone = system.shared(), system.number()
+    body = unit.send(phone, "forward", f"key-{phone}").json()
     for ack, expected in (("READ", "read"), ("DELIVERY_ACK", "read"), ("ERROR", "read"), ("SERVER_ACK", "read")):
         unit.deliver("messages.update", {"keyId": body["messageId"], "fromMe": True, "status": ack})
         assert unit.message(body["internalId"])["status"] == expected
 
 
 def test_an_error_after_the_201_is_a_failure(system: System) -> None:
-    unit = system.connected()
+    unit, phone = system.shared(), system.number()
     system.control.automatic_acks([])
     try:
-        body = unit.send(system.number(), "refused later", "key").json()
+        body = unit.send(phone, "refused later", f"key-{phone}").json()
         unit.deliver("messages.update", {"keyId": body["messageId"], "fromMe": True, "status": "ERROR"})
         assert unit.message(body["internalId"])["status"] == "failed"
     finally:
@@ -209,4 +210,4 @@ def test_nothing_is_shown_of_a_message_that_does_not_exist(system: System) -> No
 
 
 def _body(phone: str) -> dict[str, str]:
-    return {"phone": phone, "message": "in flight", "clientMessageId": "key"}
+    return {"phone": phone, "message": "in flight", "clientMessageId": f"key-{phone}"}

@@ -11,7 +11,16 @@ import pytest
 
 from reference_impl.tests.system.conftest import PASSWORD, System, Unit
 
+pytestmark = pytest.mark.postgres
+
 PUBLIC = {"/health", "/ready", "/admin/login", "/admin/refresh", "/webhooks/whatsapp/{provider}/{secret}", "/openapi.json"}
+
+
+@pytest.fixture
+def system(on_postgres: System) -> System:
+    """What is proven here does not depend on the datastore; on Postgres row-level security takes part."""
+    on_postgres.control.withdraw()
+    return on_postgres
 
 
 def routes(system: System) -> list[tuple[str, str]]:
@@ -93,21 +102,21 @@ def forged(system: System, **changes: Any) -> str:
         {},
     ],
 )
-def test_a_token_that_is_not_ours_is_refused(on_sqlite: System, changes: dict[str, Any]) -> None:
-    token = forged(on_sqlite, **changes)
-    assert on_sqlite.client.get("/admin/units", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+def test_a_token_that_is_not_ours_is_refused(system: System, changes: dict[str, Any]) -> None:
+    token = forged(system, **changes)
+    assert system.client.get("/admin/units", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "nOnE"])
-def test_an_unsigned_token_is_refused(on_sqlite: System, algorithm: str) -> None:
+def test_an_unsigned_token_is_refused(system: System, algorithm: str) -> None:
     import base64
 
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
-    claims = jwt.decode(on_sqlite.admin()["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+    claims = jwt.decode(system.admin()["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
     token = f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}."
-    assert on_sqlite.client.get("/admin/units", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert system.client.get("/admin/units", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
 def test_a_token_expires_on_the_clock(system: System) -> None:
@@ -151,11 +160,11 @@ def test_too_many_failed_logins_are_throttled_whatever_the_header_says(system: S
 @pytest.mark.parametrize(
     "body", [{}, {"email": "a@b.c"}, {"password": "hunter2-hunter2"}, {"email": 5, "password": "hunter2-hunter2"}]
 )
-def test_an_incomplete_login_repeats_nothing_of_what_was_sent(on_sqlite: System, body: dict[str, Any]) -> None:
-    answer = on_sqlite.client.post("/admin/login", json=body)
+def test_an_incomplete_login_repeats_nothing_of_what_was_sent(system: System, body: dict[str, Any]) -> None:
+    answer = system.client.post("/admin/login", json=body)
     assert answer.status_code in (400, 422)
     assert "hunter2" not in answer.text
-    assert "hunter2" not in on_sqlite.log()
+    assert "hunter2" not in system.log()
 
 
 def test_a_login_for_another_unit_is_forbidden(system: System) -> None:
@@ -236,18 +245,16 @@ def test_a_super_admin_names_the_unit_that_he_sends_for(system: System) -> None:
         (b'{"phone":5,"message":NaN}', {"Content-Type": "application/json"}, 422),
     ],
 )
-def test_a_body_that_is_no_request_is_refused_early(
-    on_sqlite: System, content: bytes, headers: dict[str, str], status: int
-) -> None:
-    unit = on_sqlite.shared()
-    answer = on_sqlite.client.post("/messages", content=content, headers=unit.headers | headers)
+def test_a_body_that_is_no_request_is_refused_early(system: System, content: bytes, headers: dict[str, str], status: int) -> None:
+    unit = system.shared()
+    answer = system.client.post("/messages", content=content, headers=unit.headers | headers)
     assert answer.status_code == status
     assert set(answer.json()) <= {"error", "details", "requestId"}
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=%00", "cursor=e30", "cursor=' OR 1=1"])
-def test_a_page_that_cannot_be_is_refused(on_sqlite: System, query: str) -> None:
-    assert on_sqlite.shared().request("GET", f"/contacts?{query}").status_code == 422
+def test_a_page_that_cannot_be_is_refused(system: System, query: str) -> None:
+    assert system.shared().request("GET", f"/contacts?{query}").status_code == 422
 
 
 def test_pages_hold_everything_once(system: System) -> None:

@@ -1,0 +1,264 @@
+"""The pytest plugin that runs the scenarios against a running backend.
+
+    GOLIVE_ADMIN_EMAIL=… GOLIVE_ADMIN_PASSWORD=… pytest --pyargs features --golive-target http://127.0.0.1:8000
+
+Without `--golive-target` it does nothing: no scenario is collected and none of its fixtures exist. Each scenario's outcome goes
+to the journal that `--golive-journal` names; secrets come from the environment alone, so that no process list shows them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate.errors import GateError
+from gate.journal import Journal
+from gate.masking import Masker
+from gate.model import Status
+from harness.scenarios import FEATURES, PlannedScenario, feature_files, read_features, scenario_id, select
+from harness.target import Target
+
+__all__ = [
+    "folder_of_features",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_ignore_collect",
+    "pytest_unconfigure",
+    "scenario_run",
+]
+
+STEP_AREAS = ("onboarding", "messaging", "webhooks", "campaigns", "tenancy", "resilience")
+STEPS_FACT = "scenario.steps"
+HOURS_TAG = "@lets-hours-pass"
+
+_RUN_NAME = "golive-scenarios"
+_OUTCOME = "golive.outcome"
+_TAGS = "__golive_tags__"
+_EXAMPLE = "_pytest_bdd_example"
+_BOUND_MODULE = Path(__file__).with_name("test_scenarios.py")
+# pytest-bdd binds scenarios while a module is imported, where no configuration can be asked for.
+_folders: list[Path] = []
+
+
+def folder_of_features() -> Path:
+    """The folder whose scenarios run now. Raises pytest.UsageError when no target was given."""
+    if not _folders:
+        raise pytest.UsageError("scenarios need a running backend: give --golive-target URL")
+    return _folders[-1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("golive", "scenarios against a running backend")
+    group.addoption("--golive-target", metavar="URL", default="", help="base URL of the backend under test")
+    group.addoption("--golive-evolution", metavar="URL", default="", help="the fake Evolution API behind it")
+    group.addoption("--golive-journal", metavar="PATH", default="", help="append each scenario's outcome to this journal")
+    group.addoption("--golive-features", metavar="DIR", default="", help="folder of feature files (default: the built-in ones)")
+    group.addoption(
+        "--golive-tag", metavar="TAG", action="append", default=[], help="only scenarios with this tag; may be repeated"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    url = config.getoption("--golive-target")
+    if not url:
+        return
+    if not config.pluginmanager.has_plugin("pytest-bdd") and not config.pluginmanager.has_plugin("pytest_bdd.plugin"):
+        raise pytest.UsageError("the scenarios need pytest-bdd; pip install 'golive[scenarios]'")
+    missing = [name for name in ("GOLIVE_ADMIN_EMAIL", "GOLIVE_ADMIN_PASSWORD") if not os.environ.get(name)]
+    if missing:
+        raise pytest.UsageError(f"{' and '.join(missing)}: not set; the scenarios sign in with them")
+    target = Target(
+        url=url,
+        admin_email=os.environ["GOLIVE_ADMIN_EMAIL"],
+        admin_password=os.environ["GOLIVE_ADMIN_PASSWORD"],
+        evolution_url=config.getoption("--golive-evolution"),
+        control_token=os.environ.get("GOLIVE_CONTROL_TOKEN", ""),
+    )
+    folder = Path(config.getoption("--golive-features") or FEATURES).resolve()
+    journal = config.getoption("--golive-journal")
+    from features import lint
+
+    try:
+        planned = read_features(folder)
+        if faults := lint.faults(planned):
+            raise pytest.UsageError("; ".join(faults))
+        selected = select(planned, config.getoption("--golive-tag"))
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+    _folders.append(folder)
+    run = ScenarioRun(
+        target=target,
+        files=feature_files(folder),
+        planned=planned,
+        selected=selected,
+        journal=Path(journal) if journal and not hasattr(config, "workerinput") else None,
+        worker=_worker_number(config),
+    )
+    config.pluginmanager.register(run, _RUN_NAME)
+    config.pluginmanager.import_plugin("features.fixtures")
+    for area in STEP_AREAS:
+        config.pluginmanager.import_plugin(f"features.steps.{area}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.pluginmanager.has_plugin(_RUN_NAME):
+        _folders.pop()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path == _BOUND_MODULE and not config.getoption("--golive-target"):
+        return True
+    return None
+
+
+def scenario_run(config: pytest.Config) -> ScenarioRun:
+    """The run that this pytest session carries out."""
+    run = config.pluginmanager.get_plugin(_RUN_NAME)
+    if not isinstance(run, ScenarioRun):
+        raise pytest.UsageError("no scenarios run here: give --golive-target URL")
+    return run
+
+
+class ScenarioRun:
+    """One run of scenarios: what was planned, what was bound, and what became of each."""
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        files: list[Path],
+        planned: list[PlannedScenario],
+        selected: list[PlannedScenario],
+        journal: Path | None,
+        worker: int,
+    ) -> None:
+        from features.recording import Recording
+        from features.secrecy import Secrecy
+
+        secrets = (target.admin_password, target.control_token)
+        self.target = target
+        self.worker = worker
+        self.secrecy = Secrecy(secrets)
+        self._files = files
+        self._planned = {scenario.id: scenario for scenario in planned}
+        self._selected = {scenario.id for scenario in selected}
+        self._bound: set[str] = set()
+        self._journal = Journal(journal, masker=Masker(secrets)) if journal is not None else None
+        self._steps: dict[str, list[dict[str, Any]]] = {}
+        self._recordings: dict[pytest.Item, Recording] = {}
+        self._step_began = 0.0
+
+    def recording(self, item: pytest.Item) -> Any:
+        """The recording of a scenario's item. Raises KeyError for any other item."""
+        return self._recordings[item]
+
+    def pytest_bdd_apply_tag(self, tag: str, function: Callable[..., object]) -> bool:
+        # Tags select scenarios here and are no marks of pytest: marks would have to be registered one by one.
+        tags: set[str] = function.__dict__.setdefault(_TAGS, set())
+        tags.add(f"@{tag}")
+        if tag.startswith("id:"):
+            self._bound.add(tag.removeprefix("id:"))
+        return True
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        from features import lint
+        from features.recording import Recording
+
+        bound = [scenario.path for scenario in self._planned.values() if scenario.slugs[0] in self._bound]
+        if stray := lint.unbound(self._files, bound):
+            named = ", ".join(str(path) for path in stray)
+            raise pytest.UsageError(f"no test executes {named}: rename to *.feature and keep it out of hidden folders")
+        kept = []
+        for item in items:
+            scenario = self._scenario_of(item)
+            if scenario is None:
+                kept.append(item)
+            elif scenario.id in self._selected:
+                self._recordings[item] = Recording(scenario=scenario)
+                kept.append(item)
+        if not self._recordings:
+            raise pytest.UsageError("no scenario is selected: nothing would be looked at")
+        items[0].config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        # Hours pass quickly while few units are connected: each of them is polled all the while.
+        items[:] = sorted(
+            kept, key=lambda item: item not in self._recordings or HOURS_TAG not in self._recordings[item].scenario.tags
+        )
+
+    def pytest_bdd_before_scenario(self, request: pytest.FixtureRequest, scenario: Any) -> None:
+        from features.recording import StepRecord
+
+        self._recordings[request.node].steps = [
+            StepRecord(keyword=step.keyword.strip(), kind=step.type, text=step.name) for step in scenario.steps
+        ]
+
+    def pytest_bdd_before_step(self, request: pytest.FixtureRequest) -> None:
+        self._recordings[request.node].started += 1
+        self._step_began = time.perf_counter()
+
+    def pytest_bdd_after_step(self, request: pytest.FixtureRequest) -> None:
+        self._end_step(request, "passed")
+
+    def pytest_bdd_step_error(self, request: pytest.FixtureRequest) -> None:
+        self._end_step(request, "failed")
+
+    def pytest_bdd_step_func_lookup_error(self, request: pytest.FixtureRequest) -> None:
+        self.pytest_bdd_before_step(request)
+        self._end_step(request, "failed")
+
+    def _end_step(self, request: pytest.FixtureRequest, status: str) -> None:
+        step = self._recordings[request.node].current
+        step.status, step.duration_s = status, time.perf_counter() - self._step_began
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        recording = self._recordings.get(item)
+        if recording is None:
+            return report
+        recording.duration_s += call.duration
+        if call.excinfo is not None:
+            recording.errors.append((call.when, call.excinfo.value))
+        report.sections = [(name, self.secrecy.text(content)) for name, content in report.sections]
+        if call.when == "teardown":
+            outcome = recording.conclude(self.secrecy.text)
+            steps = [step.as_json() | {"text": self.secrecy.text(step.text)} for step in recording.steps]
+            report.user_properties.append((_OUTCOME, {"outcome": outcome.as_json(), "steps": steps}))
+            if outcome.status is not Status.PASS and not recording.errors:
+                report.outcome, report.longrepr = "failed", f"{outcome.id}: {outcome.status}: {outcome.reason}"
+        elif report.failed:
+            report.longrepr = self.secrecy.text(report.longreprtext)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        from features.recording import from_json
+
+        for name, value in report.user_properties:
+            if name == _OUTCOME and report.when == "teardown" and self._journal is not None and isinstance(value, dict):
+                outcome, steps = from_json(value)
+                self._journal.append(outcome)
+                self._steps[outcome.id] = steps
+
+    def pytest_sessionfinish(self) -> None:
+        if self._journal is not None and self._steps:
+            self._journal.fact(STEPS_FACT, self._steps)
+
+    def _scenario_of(self, item: pytest.Item) -> PlannedScenario | None:
+        tags: set[str] = getattr(getattr(item, "function", None), _TAGS, set())
+        slugs = [tag.removeprefix("@id:") for tag in tags if tag.startswith("@id:")]
+        if len(slugs) != 1:
+            return None
+        indices = getattr(getattr(item, "callspec", None), "indices", {})
+        return self._planned.get(scenario_id(slugs[0], indices[_EXAMPLE] + 1 if _EXAMPLE in indices else 0))
+
+
+def _worker_number(config: pytest.Config) -> int:
+    """0 in a single process, else the number of this xdist worker, from 1."""
+    name = str(getattr(config, "workerinput", {}).get("workerid", ""))
+    return int(name.removeprefix("gw")) + 1 if name else 0

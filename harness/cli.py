@@ -1,0 +1,779 @@
+"""The command line: `golive …`. The composition root, and the one module that may import every package – lazily."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from gate.console import Console
+    from gate.journal import Journal
+    from gate.model import Outcome, Verdict
+    from gate.policy import Policy
+    from harness.target import Pace, Target
+
+__all__ = ["app", "main"]
+
+HOLD, USAGE, INTERRUPTED = 3, 2, 130
+FORMATS = ("text", "json")
+
+
+class Commands(click.Group):
+    """A group whose unknown commands are answered with the nearest one, and whose help keeps examples as written."""
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            from gate.policy import nearest
+
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.list_commands(context))}") from error
+
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _format_option(*choices: str) -> _Decorator:
+    return click.option(
+        "--format", "form", type=click.Choice(choices or FORMATS), default="text", show_default=True, help="How to answer."
+    )
+
+
+def _policy_option(default: str) -> _Decorator:
+    return click.option("--policy", "policy_name", default=default, show_default=True, help="A policy file, or the name of one.")
+
+
+_database_option = click.option(
+    "--database",
+    default="embedded",
+    show_default=True,
+    help="A URL (postgresql://…, sqlite://…), 'embedded' (a real Postgres without a server) or 'memory' (SQLite).",
+)
+_out_option = click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Directory of the run's journal and documents; a new one."
+)
+
+
+def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--target, --evolution and --database; credentials come from the environment, never from arguments."""
+    for option in (
+        _database_option,
+        click.option("--evolution", "evolution_url", default="", help="The control plane of the fake behind the target."),
+        click.option("--target", "target_url", default="", help="The backend under test; without it the embedded reference."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="golive", prog_name="golive", message="%(prog)s %(version)s")
+def app() -> None:
+    """Proves, with evidence, whether a release may go live.
+
+    The last line of a run and its exit status are the verdict: GO (0), NO-GO (1), HOLD (3); 2 is a usage error.
+
+    \b
+    Examples:
+      golive rehearse                         a whole go-live on embedded defaults
+      golive gate --database "$DATABASE_URL"  the release gate against your database
+      golive e2e --target http://127.0.0.1:8000 --evolution http://127.0.0.1:8080
+      golive report golive-run                the documents again, from the journal alone
+    """
+
+
+@app.command()
+@_out_option
+@_database_option
+@_policy_option("rehearsal")
+@_format_option()
+@click.option(
+    "--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Settings of the deployment to check."
+)
+@click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
+@click.option("--load-seconds", type=click.FloatRange(min=1), default=2.0, show_default=True, help="Length of the load run.")
+@click.option("--minutes", type=click.IntRange(min=5), default=60, show_default=True, help="Length of the watch, on its clock.")
+@click.option("--seed", type=int, default=None, help="Makes the fake's ids and codes repeatable.")
+def rehearse(
+    out: Path | None,
+    database: str,
+    policy_name: str,
+    form: str,
+    env_file: Path | None,
+    features: Path | None,
+    load_seconds: float,
+    minutes: int,
+    seed: int | None,
+) -> int:
+    """Take a release through the whole go-live process, on real parts.
+
+    Migration, release gate, scenarios, smoke test, load, the first hour on a clock that is moved, rollback, verdict, documents.
+    Needs no Docker, no server, no account and no network.
+
+    \b
+    Examples:
+      golive rehearse
+      golive rehearse --out go-live --database postgresql://localhost/throwaway
+      golive rehearse --database memory --format json
+    """
+    from gate import policy as policies
+    from harness import rehearsal
+
+    policy = policies.load(policy_name)
+    directory = out if out is not None else Path(f"golive-run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    plan = rehearsal.plan(
+        out=directory,
+        database=database,
+        release=rehearsal.release_of(Path.cwd()),
+        env_file=env_file,
+        features=features,
+        load_s=load_seconds,
+        minutes=minutes,
+        seed=seed,
+    )
+    console = _console(form)
+    show = _Show(console, total=sum(map(len, plan.expected.values())))
+    with show:
+        rehearsal.rehearse(plan, show)
+    verdict, outcomes = _conclude(directory, policy)
+    _documents(directory, policy, console)
+    return _tell(verdict, outcomes, form, console)
+
+
+@app.group(cls=Commands, invoke_without_command=True)
+@click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
+@_database_option
+@_policy_option("gate")
+@_out_option
+@click.option(
+    "--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Settings of the deployment to check."
+)
+@click.option("--log", "logs", type=click.Path(path_type=Path), multiple=True, help="A log of the backend; may be repeated.")
+@_format_option("text", "json", "junit")
+@click.pass_context
+def gate(
+    context: click.Context,
+    names: tuple[str, ...],
+    database: str,
+    policy_name: str,
+    out: Path | None,
+    env_file: Path | None,
+    logs: tuple[Path, ...],
+    form: str,
+) -> int:
+    """Run the release gate: schema, datastore, imports, flow, migration, configuration, secrets.
+
+    A database given by URL is read as it is; 'embedded' and 'memory' are migrated first.
+
+    \b
+    Examples:
+      golive gate
+      golive gate --select @seed --database memory
+      golive gate --database "$DATABASE_URL" --env-file production.env --format junit > gate.xml
+      golive gate list
+      golive gate explain schema.idempotency-index
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    from gate import policy as policies
+    from gate.registry import Kind, registry
+    from harness.release_gate import run_gate
+
+    policy = policies.load(policy_name)
+    items = registry(Kind.CHECK).load("gate.checks").select(list(names))
+    console = _console(form)
+    with _run_directory(out) as directory:
+        show = _Show(console, total=len(items))
+        with show:
+            run_gate(items, directory, database=database, env_file=env_file, logs=logs, listener=show)
+        if form == "text":
+            console.summary(show.outcomes)
+        return _tell(*_conclude(directory, policy), form, console)
+
+
+@gate.command("list")
+@click.option("--tags", is_flag=True, help="Show the tags too.")
+@_format_option()
+def gate_list(tags: bool, form: str) -> int:
+    """List the checks: id, severity, title."""
+    from gate.registry import Kind, registry
+
+    items = list(registry(Kind.CHECK).load("gate.checks"))
+    if form == "json":
+        document = [
+            {"id": item.id, "severity": str(item.severity), "title": item.title, "tags": sorted(item.tags)}
+            | dict(item.paragraphs)
+            for item in items
+        ]
+        click.echo(json.dumps(document, indent=2))
+        return 0
+    width = max(len(item.id) for item in items)
+    for item in items:
+        shown = f"  [{' '.join(f'@{tag}' for tag in sorted(item.tags))}]" if tags and item.tags else ""
+        click.echo(f"{item.id:<{width}}  {item.severity:<8}  {item.title}{shown}")
+    click.echo(f"{len(items)} checks")
+    return 0
+
+
+@gate.command("explain")
+@click.argument("check_id", metavar="ID")
+@_format_option()
+def gate_explain(check_id: str, form: str) -> int:
+    """Say what a check looks at, why, how to mend it, and which saboteurs prove that it can fail."""
+    from gate.registry import Kind, registry
+
+    item = registry(Kind.CHECK).load("gate.checks").get(check_id)
+    saboteurs = [saboteur.name.replace("_", " ") for saboteur in item.saboteurs]
+    if form == "json":
+        document = {"id": item.id, "severity": str(item.severity), "title": item.title, "saboteurs": saboteurs}
+        click.echo(json.dumps(document | dict(item.paragraphs), indent=2))
+        return 0
+    click.echo(f"{item.id} ({item.severity})\n\n{item.title}\n")
+    for name, text in item.paragraphs.items():
+        click.echo(f"{name}: {text}\n")
+    click.echo("Seen to fail when: " + "; ".join(saboteurs))
+    return 0
+
+
+@app.command()
+@_target_options
+@click.option("--tags", multiple=True, metavar="@TAG", help="Only scenarios of these tags; may be repeated.")
+@click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
+@_policy_option("gate")
+@_out_option
+@_format_option("text", "json", "junit")
+def e2e(
+    target_url: str,
+    evolution_url: str,
+    database: str,
+    tags: tuple[str, ...],
+    features: Path | None,
+    workers: int,
+    policy_name: str,
+    out: Path | None,
+    form: str,
+) -> int:
+    """Run the scenarios against the embedded reference, or against any backend by URL.
+
+    Credentials come from GOLIVE_ADMIN_EMAIL, GOLIVE_ADMIN_PASSWORD and GOLIVE_CONTROL_TOKEN.
+
+    \b
+    Examples:
+      golive e2e
+      golive e2e --tags @smoke
+      golive e2e --target http://127.0.0.1:8000 --evolution http://127.0.0.1:8080
+    """
+    from gate import policy as policies
+    from harness.scenarios import FEATURES, read_features, run, select
+
+    policy = policies.load(policy_name)
+    selected = select(read_features(features or FEATURES), tags)
+
+    def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
+        run(
+            target,
+            journal,
+            log=directory / "scenarios.log",
+            tags=tags,
+            features=features,
+            workers=workers,
+            on_progress=show.outcome,
+        )
+
+    return _on_target(target_url, evolution_url, database, out, policy, form, len(selected), work)
+
+
+@app.command()
+@_target_options
+@click.option("--recipient", required=True, metavar="DIGITS", help="Who gets the test message; there is no default number.")
+@click.option("--unit", default="", help="Id or slug of the unit to take; any without it.")
+@click.option("--pause", is_flag=True, help="Wait while a person scans the QR code, drawn in the terminal.")
+@_policy_option("gate")
+@_out_option
+@_format_option("text", "json", "junit")
+def smoke(
+    target_url: str,
+    evolution_url: str,
+    database: str,
+    recipient: str,
+    unit: str,
+    pause: bool,
+    policy_name: str,
+    out: Path | None,
+    form: str,
+) -> int:
+    """Run the smoke test after a deployment: eight steps, stopping at the first that fails.
+
+    Credentials come from GOLIVE_ADMIN_EMAIL and GOLIVE_ADMIN_PASSWORD.
+
+    \b
+    Examples:
+      golive smoke --recipient 5511987650001
+      golive smoke --target https://api.example.org --recipient "$TEST_PHONE" --pause
+    """
+    from gate import policy as policies
+    from harness.smoke import expected_ids
+    from harness.smoke.walk import run
+
+    policy = policies.load(policy_name)
+
+    def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
+        run(
+            target,
+            pace,
+            recipient=recipient,
+            unit=unit,
+            journal=journal,
+            pause=pause,
+            show=lambda text: click.echo(text, err=form != "text"),
+            on_outcome=show.outcome,
+        )
+
+    return _on_target(target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True)
+
+
+@app.command()
+@_target_options
+@click.option("--users", type=click.IntRange(min=1), default=4, show_default=True, help="Users at the same time.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="How long.")
+@click.option(
+    "--recipient", "recipients", multiple=True, required=True, metavar="DIGITS", help="Who gets messages; may be repeated."
+)
+@_policy_option("gate")
+@_out_option
+@_format_option("text", "json", "junit")
+def load(
+    target_url: str,
+    evolution_url: str,
+    database: str,
+    users: int,
+    seconds: float,
+    recipients: tuple[str, ...],
+    policy_name: str,
+    out: Path | None,
+    form: str,
+) -> int:
+    """Put load on a backend with locust and judge the thresholds; zero requests is not a pass.
+
+    \b
+    Examples:
+      golive load --recipient 5511987650001
+      golive load --target http://127.0.0.1:8000 --users 20 --seconds 60 --recipient 5511987650001
+    """
+    from gate import policy as policies
+    from harness.load import expected_ids
+    from harness.load.run import Traffic, run
+
+    policy = policies.load(policy_name)
+
+    def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
+        traffic = Traffic(users=users, duration_s=seconds, recipients=recipients)
+        run(target, traffic, journal=journal, workdir=directory / "load", on_outcome=show.outcome)
+
+    return _on_target(
+        target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True, connected=True
+    )
+
+
+@app.command()
+@_target_options
+@click.option("--minutes", type=click.IntRange(min=5), default=60, show_default=True, help="How long, on the target's clock.")
+@click.option("--expected-sends", type=click.IntRange(min=0), default=0, help="Messages an hour that are expected anyway.")
+@click.option(
+    "--recipient", "recipients", multiple=True, metavar="DIGITS", help="Who may get synthetic messages; may be repeated."
+)
+@_policy_option("gate")
+@_out_option
+@_format_option("text", "json", "junit")
+def watch(
+    target_url: str,
+    evolution_url: str,
+    database: str,
+    minutes: int,
+    expected_sends: int,
+    recipients: tuple[str, ...],
+    policy_name: str,
+    out: Path | None,
+    form: str,
+) -> int:
+    """Watch the first hour: prove the sources, then judge every signal at T+5, 10, 20, 30 and 60.
+
+    On the embedded reference the hour passes on a clock that is moved; against a real target it takes an hour.
+
+    \b
+    Examples:
+      golive watch --recipient 5511987650001
+      golive watch --target https://api.example.org --expected-sends 300
+    """
+    from gate import policy as policies
+    from harness.monitor import expected_ids
+    from harness.monitor.watch import run
+
+    policy = policies.load(policy_name)
+
+    def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
+        outcomes = run(
+            target,
+            pace,
+            journal=journal,
+            minutes=minutes,
+            recipients=recipients,
+            expected_sends=expected_sends,
+            on_note=show.note,
+        )
+        for outcome in outcomes:
+            show.outcome(outcome)
+
+    return _on_target(
+        target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True, connected=True
+    )
+
+
+@app.command()
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@_policy_option("rehearsal")
+@_format_option()
+def report(run_directory: Path, policy_name: str, form: str) -> int:
+    """Write the six documents and the HTML report of a run again, from its journal alone.
+
+    \b
+    Examples:
+      golive report golive-run-20261122T120000Z
+      golive report go-live --policy release --format json
+    """
+    from gate import policy as policies
+    from reports.build import render_run
+
+    paths = render_run(run_directory, policies.load(policy_name), _today())
+    if form == "json":
+        click.echo(json.dumps([str(path) for path in paths], indent=2))
+    else:
+        for path in paths:
+            click.echo(str(path))
+    return 0
+
+
+@app.command()
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@_policy_option("rehearsal")
+@_format_option()
+def judge(run_directory: Path, policy_name: str, form: str) -> int:
+    """Judge a run again, from its journal alone. The exit status is the verdict.
+
+    \b
+    Examples:
+      golive judge golive-run-20261122T120000Z
+      golive judge go-live --policy release --format json
+    """
+    from gate import policy as policies
+
+    _load_documentation()
+    return _tell(*_conclude(run_directory, policies.load(policy_name)), form, _console(form))
+
+
+@app.group(cls=Commands)
+def backend() -> None:
+    """The reference backend: migrate its database, serve it, work its queue."""
+
+
+@backend.command("migrate")
+@click.option("--database", default="", help="The database to migrate; DATABASE_URL without it.")
+@_format_option()
+def backend_migrate(database: str, form: str) -> int:
+    """Apply the migrations; safe to repeat, and done only when it verified itself.
+
+    \b
+    Examples:
+      golive backend migrate --database postgresql://localhost/golive
+    """
+    from harness.reference import migrate
+
+    url = database or os.environ.get("DATABASE_URL", "")
+    if not url:
+        raise click.UsageError("no database: give --database or set DATABASE_URL")
+    done = migrate(url)
+    if form == "json":
+        click.echo(json.dumps({"statements": len(done.statements), "notices": list(done.notices)}, indent=2))
+    else:
+        click.echo("\n".join([f"{len(done.statements)} statements", *done.notices]))
+    return 0
+
+
+@backend.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+def backend_serve(host: str, port: int, workers: int) -> int:
+    """Serve the reference backend; its settings come from the environment.
+
+    \b
+    Examples:
+      DATABASE_URL=postgresql://localhost/golive … golive backend serve --port 8000
+    """
+    from harness.reference import serve
+
+    serve(os.environ, host=host, port=port, workers=workers)
+    return 0
+
+
+@backend.command("worker")
+def backend_worker() -> int:
+    """Work the queue of the reference backend; start as many as you like.
+
+    \b
+    Examples:
+      DATABASE_URL=postgresql://localhost/golive … golive backend worker
+    """
+    from harness.reference import work
+
+    work(os.environ)
+    return 0
+
+
+@backend.command("check-config")
+@click.option("--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read settings from this file.")
+def backend_check_config(env_file: Path | None) -> int:
+    """Say what is wrong with the settings, one line for each fault and never a value.
+
+    \b
+    Examples:
+      golive backend check-config --env-file production.env
+    """
+    from gate.facts.environment import parse_dotenv
+    from harness.reference import settings_faults
+
+    faults = settings_faults(parse_dotenv(env_file) if env_file else os.environ)
+    click.echo("\n".join(faults) if faults else "the settings can be used")
+    return 1 if faults else 0
+
+
+@app.group(cls=Commands)
+def fake() -> None:
+    """The fake Evolution API 2.3.7."""
+
+
+@fake.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--key", envvar="GOLIVE_EVOLUTION_KEY", required=True, help="The global API key; or GOLIVE_EVOLUTION_KEY.")
+@click.option(
+    "--control-token", envvar="GOLIVE_CONTROL_TOKEN", default="", help="Opens the control plane; or GOLIVE_CONTROL_TOKEN."
+)
+@click.option("--virtual-clock", is_flag=True, help="A clock that the control plane can move.")
+@click.option("--seed", type=int, default=None, help="Makes ids, tokens and codes repeatable.")
+def fake_serve(host: str, port: int, key: str, control_token: str, virtual_clock: bool, seed: int | None) -> int:
+    """Serve the fake; prints its address when it answers.
+
+    \b
+    Examples:
+      golive fake serve --port 0 --key test-key
+      golive fake serve --key test-key --control-token secret --virtual-clock
+    """
+    from harness.clock import SystemClock, VirtualClock
+    from harness.evolution.server import serve
+
+    serve(
+        host=host,
+        port=port,
+        key=key,
+        control_token=control_token or None,
+        seed=seed,
+        clock=VirtualClock() if virtual_clock else SystemClock(),
+        on_ready=lambda url: click.echo(url),
+    )
+    return 0
+
+
+@fake.command("faults")
+@_format_option()
+def fake_faults(form: str) -> int:
+    """List the ways in which the fake can misbehave, with their evidence."""
+    from gate.registry import Kind, registry
+
+    items = list(registry(Kind.FAULT).load("harness.evolution.faults"))
+    if form == "json":
+        click.echo(json.dumps([{"id": item.id, "title": item.title} | dict(item.paragraphs) for item in items], indent=2))
+        return 0
+    for item in items:
+        click.echo(f"{item.id}\n  {item.title}\n  Why: {item.paragraphs['Why']}\n  Evidence: {item.paragraphs['Evidence']}")
+    return 0
+
+
+class _Show:
+    """Shows a run as it goes, and keeps its outcomes. Nothing is shown where a program reads the output."""
+
+    def __init__(self, console: Console, *, total: int) -> None:
+        self._console = console
+        self._total = total
+        self._stack = ExitStack()
+        self._advance: Callable[[Outcome], None] = lambda _: None
+        self.outcomes: list[Outcome] = []
+
+    def __enter__(self) -> _Show:
+        self._advance = self._stack.enter_context(self._console.progress(self._total, "answers"))
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._stack.__exit__(*details)
+
+    def part(self, title: str, expected: int) -> None:
+        self._console.line(f"{title} ({expected})", style="bold")
+
+    def outcome(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self._advance(outcome)
+
+    def note(self, text: str) -> None:
+        self._console.line(text)
+
+
+def _on_target(
+    target_url: str,
+    evolution_url: str,
+    database: str,
+    out: Path | None,
+    policy: Policy,
+    form: str,
+    expected: int,
+    work: Callable[[Target, Pace, Journal, Path, _Show], None],
+    *,
+    with_unit: bool = False,
+    connected: bool = False,
+) -> int:
+    """Runs one part against a target and tells its verdict."""
+    from gate.journal import Journal
+    from gate.masking import Masker
+    from harness import targets
+    from harness.rehearsal import JOURNAL, release_of
+
+    console = _console(form)
+    with _run_directory(out) as directory:
+        chosen = (
+            targets.remote(target_url, evolution_url, os.environ)
+            if target_url
+            else targets.embedded(database, directory, with_unit=with_unit, connected=connected)
+        )
+        with chosen as (target, pace):
+            masker = Masker((target.admin_password, target.control_token, target.metrics_token))
+            journal = Journal.create(directory / JOURNAL, release=release_of(Path.cwd()), masker=masker)
+            with _Show(console, total=expected) as show:
+                work(target, pace, journal, directory, show)
+        return _tell(*_conclude(directory, policy), form, console)
+
+
+@contextmanager
+def _run_directory(out: Path | None) -> Iterator[Path]:
+    """The given directory, or one that is gone afterwards."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="golive-") as directory:
+        yield Path(directory)
+
+
+def _console(form: str) -> Console:
+    """Where progress goes: to standard output with text, else to standard error, so that output stays a document."""
+    from gate.console import Console
+
+    return Console(sys.stdout if form == "text" else sys.stderr)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _conclude(directory: Path, policy: Policy) -> tuple[Verdict, Sequence[Outcome]]:
+    """Judges the journal of a run and leaves the verdict beside it; the verdict and the outcomes that it was made from."""
+    from gate.journal import conclude, read, write_atomically
+    from harness.rehearsal import JOURNAL
+
+    if not directory.is_dir():
+        raise click.UsageError(f"{directory}: no such directory of a run")
+    recording = read(directory / JOURNAL)
+    verdict = conclude(recording, policy, _today())
+    write_atomically(directory / "verdict.json", json.dumps(verdict.as_json(), ensure_ascii=False, indent=2) + "\n")
+    return verdict, recording.outcomes
+
+
+def _documents(directory: Path, policy: Policy, console: Console) -> None:
+    from reports.build import render_run
+
+    paths = render_run(directory, policy, _today())
+    console.line(f"Report: {next(path for path in paths if path.suffix == '.html')}")
+
+
+def _tell(verdict: Verdict, outcomes: Sequence[Outcome], form: str, console: Console) -> int:
+    """Shows the verdict in the form that was asked for; the exit status is the same in every form."""
+    if form == "text":
+        console.verdict(verdict)
+    elif form == "junit":
+        from gate.formats.junit import render
+
+        click.echo(render(outcomes, verdict))
+    else:
+        from gate.formats.json import render as render_json
+
+        click.echo(render_json(outcomes, verdict), nl=False)
+    return verdict.exit_status
+
+
+def _load_documentation() -> None:
+    """Loads what explains an id, so that a finding can say what to do."""
+    from gate.registry import Kind, registry
+
+    registry(Kind.CHECK).load("gate.checks")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits. Every refusal is one line on standard error."""
+    # A service manager's stop must clean up like Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = app.main(args=arguments, prog_name="golive", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        _leave("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        _leave("interrupted; children are stopped and the journal is whole", INTERRUPTED)
+    except click.ClickException as error:
+        where = getattr(error, "ctx", None)
+        hint = f"; see `{where.command_path} --help`" if where is not None else ""
+        _leave(" ".join(error.format_message().split()) + hint, USAGE)
+    except BrokenPipeError:
+        # Whoever read our output has gone; nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(HOLD)
+    except Exception as error:
+        from gate.errors import GateError, UsageError
+
+        if isinstance(error, UsageError):
+            _leave(str(error), USAGE)
+        if isinstance(error, GateError):
+            _leave(str(error), HOLD)
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    from gate.masking import Masker
+
+    click.echo(f"golive: {Masker().text(' '.join(message.split()))}", err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""The reference backend as a target: started beside a fake Evolution API on a clock that both share.
+
+The only module that knows `reference_impl`. What it tells others are names, paths and plain records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gate.facts.expected import load as load_expected
+from gate.facts.subject import ImportedModule, Route, Subject
+from harness.clock import VirtualClock
+from harness.datastores import Database
+from harness.errors import HarnessError
+from harness.evolution import FakeEvolution
+from harness.serving import bind, served
+from harness.target import Target, VirtualPace
+
+if TYPE_CHECKING:
+    from reference_impl.adapters.contact_store import ContactStore
+    from reference_impl.settings import Settings
+
+__all__ = ["Migrated", "ReferenceSystem", "migrate", "serve", "settings_faults", "start", "subject", "work"]
+
+ADMIN_EMAIL = "admin@rehearsal.invalid"
+PACKAGE = Path(str(resources.files("reference_impl")))
+LOG = "backend.log"
+# The modules by the names that the application uses, and the routes that are there because of them.
+MODULES = (
+    ImportedModule(
+        role="webhook-route",
+        name="reference_impl.entrypoints.routes.webhooks:router",
+        routes=(Route(method="POST", path="/webhooks/whatsapp/{provider}/{secret}"),),
+    ),
+    ImportedModule(
+        role="messages-route",
+        name="reference_impl.entrypoints.routes.messages:router",
+        routes=(Route(method="POST", path="/messages"),),
+    ),
+    ImportedModule(role="message-handler", name="reference_impl.use_cases.inbound:InboundMessages"),
+    ImportedModule(role="webhook-helper", name="reference_impl.domain.webhooks:parse_event"),
+    ImportedModule(role="campaign-service", name="reference_impl.use_cases.campaigns:CampaignService"),
+    ImportedModule(role="evolution-provider", name="reference_impl.adapters.evolution:EvolutionProvider"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceSystem:
+    """A running fake and, in turn, the releases of the reference backend in front of it, always at the same address.
+
+    `secrets` are all values that must never be seen in any output, by name.
+    """
+
+    url: str
+    database_url: str
+    evolution: FakeEvolution
+    clock: VirtualClock
+    pace: VirtualPace
+    log_path: Path
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: Mapping[str, str] = field(repr=False)
+    _listener: socket.socket = field(repr=False)
+
+    @contextlib.contextmanager
+    def current(self) -> Iterator[Target]:
+        """Serves this release. Raises HarnessError in one line when it does not start."""
+        from reference_impl.bootstrap import build
+        from reference_impl.settings import Settings, SettingsError
+
+        try:
+            backend = build(Settings.from_environment(dict(self.environment)), clock=self.clock)
+        except SettingsError as error:
+            raise HarnessError(f"the reference backend refuses its settings: {error}") from error
+        with served(backend.app, self._listener.dup(), lifespan=backend.lifespan):
+            yield self._target()
+
+    @contextlib.contextmanager
+    def previous(self) -> Iterator[Target]:
+        """Serves the release before this one, on the same database and at the same address: what a rollback puts back."""
+        from reference_impl.previous.app import build
+
+        app = build(
+            database_url=self.database_url,
+            evolution_url=self.evolution.url,
+            evolution_key=self.evolution.key,
+            base_url=self.url,
+            jwt_secret=self.environment["JWT_ACCESS_SECRET"],
+            clock=self.clock,
+        )
+        with served(app, self._listener.dup(), lifespan=lambda: app.router.lifespan_context(app)):
+            yield self._target()
+
+    def _target(self) -> Target:
+        return Target(
+            url=self.url,
+            admin_email=ADMIN_EMAIL,
+            admin_password=self.secrets["BOOTSTRAP_ADMIN_PASSWORD"],
+            evolution_url=self.evolution.url,
+            control_token=self.secrets["control token"],
+            metrics_token=self.secrets["METRICS_TOKEN"],
+            log_path=self.log_path,
+        )
+
+
+@contextlib.contextmanager
+def start(
+    *, database: Database, workdir: Path, seed: int | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[ReferenceSystem]:
+    """Starts a fake Evolution API and prepares the reference backend on a migrated database; nothing is served yet.
+
+    The backend's log is `workdir/backend.log`. Keys and passwords are made for this run alone. `environment` overrides settings.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    clock = VirtualClock()
+    made = {
+        name: secrets.token_urlsafe(36)
+        for name in ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD")
+    }
+    token = secrets.token_urlsafe(36)
+    with (
+        bind("127.0.0.1", 0) as listener,
+        FakeEvolution(key=made["EVOLUTION_API_KEY"], clock=clock, control_token=token, seed=seed) as evolution,
+    ):
+        host, port = listener.getsockname()
+        url = f"http://{host}:{port}"
+        yield ReferenceSystem(
+            url=url,
+            database_url=database.url,
+            evolution=evolution,
+            clock=clock,
+            pace=VirtualPace(clock),
+            log_path=workdir / LOG,
+            environment={
+                "APP_ENV": "rehearsal",
+                "BASE_URL": url,
+                "DATABASE_URL": _runtime_url(database),
+                "EVOLUTION_API_URL": evolution.url,
+                "LOG_FILE": str(workdir / LOG),
+                "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
+                **made,
+                **(environment or {}),
+            },
+            secrets={**made, "control token": token},
+            _listener=listener,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """What a migration did: each statement's first line with its seconds, and what the server said."""
+
+    statements: tuple[tuple[str, float], ...]
+    notices: tuple[str, ...]
+
+
+def migrate(url: str) -> Migrated:
+    """Brings a database to the schema of this release, the job queue included. Raises HarnessError when it did not get there."""
+    from reference_impl.adapters.queue import apply_schema
+    from reference_impl.migrations.migrate import MigrationError, grant_runtime_access
+    from reference_impl.migrations.migrate import migrate as apply
+
+    try:
+        report = apply(url)
+        if report.backend == "postgresql":
+            apply_schema(url)
+            grant_runtime_access(url)
+    except MigrationError as error:
+        raise HarnessError(str(error)) from error
+    return Migrated(statements=tuple((run.statement.title, run.seconds) for run in report.statements), notices=report.notices)
+
+
+def subject(database: Database, system: ReferenceSystem | None = None) -> Subject:
+    """What the gate looks at when it looks at the reference."""
+    migrations = PACKAGE / "migrations"
+    settings = system.environment if system is not None else _throwaway_settings()
+    return Subject(
+        database_url=database.url,
+        scratch_url=database.url if database.backend == "postgresql" else "",
+        schema=load_expected("seed"),
+        modules=MODULES,
+        application="reference_impl.entrypoints.serve:create_app",
+        application_environment=settings,
+        source_paths=(PACKAGE.parent,),
+        datastore=_open_store,
+        migration=migrations / "PRODUCTION_MIGRATION_GOLIVE.sql",
+        baseline=migrations / "BASELINE.sql",
+        environment=settings,
+        logs=(system.log_path,) if system is not None else (),
+        canaries=system.secrets if system is not None else {},
+        source_roots=(PACKAGE,),
+    )
+
+
+def serve(environment: Mapping[str, str], *, host: str, port: int, workers: int) -> None:
+    """Serves the reference in the foreground. Raises HarnessError when its settings cannot be used or the port is taken."""
+    from reference_impl.entrypoints.serve import serve as serve_reference
+
+    # Found here, because the server itself would tell of a taken port with a traceback.
+    bind(host, port).close()
+    serve_reference(_settings(environment), host, port, workers)
+
+
+def work(environment: Mapping[str, str]) -> None:
+    """Works the reference's queue until interrupted. Raises HarnessError when its settings cannot be used."""
+    from reference_impl.entrypoints.worker import run_worker
+
+    run_worker(_settings(environment))
+
+
+def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What is wrong with the settings, one line each, never with a value."""
+    from reference_impl.settings import Settings, SettingsError
+
+    try:
+        Settings.from_environment(dict(environment))
+    except SettingsError as error:
+        return error.faults
+    return ()
+
+
+def _open_store(url: str) -> ContactStore:
+    from reference_impl.adapters.contact_store import open_store
+
+    return open_store(url)
+
+
+def _throwaway_settings() -> Mapping[str, str]:
+    """Settings with which the application can be built, though not run: nothing answers there."""
+    return {
+        "APP_ENV": "rehearsal",
+        "BASE_URL": "http://127.0.0.1:9",
+        "DATABASE_URL": "sqlite://",
+        "EVOLUTION_API_URL": "http://127.0.0.1:9",
+        **{name: secrets.token_urlsafe(36) for name in ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET")},
+    }
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
+    from reference_impl.settings import Settings, SettingsError
+
+    try:
+        return Settings.from_environment(dict(environment))
+    except SettingsError as error:
+        raise HarnessError(f"the settings cannot be used: {error}") from error
+
+
+def _runtime_url(database: Database) -> str:
+    """The role that row-level security holds for, where the migration could make it."""
+    if database.backend != "postgresql":
+        return database.url
+    import psycopg
+
+    from reference_impl.migrations.migrate import RUNTIME_ROLE, runtime_url
+
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", [RUNTIME_ROLE]
+        ).fetchone()
+    return runtime_url(database.url) if found is not None and found[0] else database.url

@@ -1,0 +1,1 @@
+"""The steps of the smoke test, one file each, in the order of `order`."""

@@ -1,0 +1,143 @@
+"""Units of work on SQLAlchemy Core: psycopg 3 on Postgres, one shared connection on SQLite in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from reference_impl.adapters import schema
+from reference_impl.adapters.repositories import SqlUnitOfWork
+from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError
+
+__all__ = ["Database"]
+
+# The provider is never called inside a transaction, so one that takes longer than this is stuck.
+_TIMEOUTS = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000"
+_UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+
+
+class Database:
+    """One database. `open` before use, `close` after; both belong to one event loop."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self._url = _async_url(url)
+        self._pool_size = pool_size
+        self._engine: AsyncEngine | None = None
+        # SQLite in memory lives as long as its one connection, so its transactions take turns.
+        self._turn = asyncio.Lock() if self.is_embedded else None
+
+    @property
+    def is_embedded(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    async def open(self) -> None:
+        """Connects. Makes the tables on SQLite; on Postgres raises SchemaMissingError when the migration has not run."""
+        if self.is_embedded:
+            self._engine = create_async_engine(self._url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+            async with self._engine.begin() as connection:
+                await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+                await connection.run_sync(schema.metadata.create_all)
+            return
+        self._engine = create_async_engine(
+            self._url,
+            pool_size=self._pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "reference-backend",
+                "options": f"{_options(self._url)} {_TIMEOUTS}".strip(),
+            },
+        )
+        try:
+            async with self._engine.connect() as connection:
+                missing = await connection.run_sync(_missing)
+        except _UNAVAILABLE as error:
+            await self.close()
+            raise StorageUnavailableError("The database cannot be reached") from error
+        if missing:
+            await self.close()
+            raise SchemaMissingError(
+                f"the database is not migrated: {', '.join(missing[:5])} missing; run `golive backend migrate` first"
+            )
+
+    async def close(self) -> None:
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailableError when no query is answered."""
+        async with self._transaction() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    def connections_in_use(self) -> int:
+        """Pooled connections that a transaction holds now; 0 on SQLite."""
+        pool = self._engine.pool if self._engine is not None else None
+        return pool.checkedout() if isinstance(pool, sa.pool.QueuePool) else 0
+
+    @asynccontextmanager
+    async def unit_of_work(self, unit_id: UUID | None) -> AsyncIterator[SqlUnitOfWork]:
+        """One transaction in the scope of `unit_id`, or of the whole system when None; commits unless the block raises.
+
+        Raises StorageUnavailableError when the database cannot be used; then nothing was changed. Do not nest.
+        """
+        async with self._transaction() as connection:
+            if not self.is_embedded:
+                setting, value = ("app.scope", "system") if unit_id is None else ("app.unit_id", str(unit_id))
+                await connection.execute(_SET_CONFIG, {"setting": setting, "value": value})
+            yield SqlUnitOfWork(connection)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        if self._engine is None:
+            raise StorageUnavailableError("The database is not open")
+        try:
+            if self._turn is None:
+                async with self._engine.begin() as connection:
+                    yield connection
+            else:
+                async with self._turn, self._engine.begin() as connection:
+                    yield connection
+        except _UNAVAILABLE as error:
+            raise StorageUnavailableError("The database cannot be used now") from error
+
+
+_SET_CONFIG = sa.text("SELECT set_config(:setting, :value, true)")
+
+
+def _async_url(url: str) -> sa.URL:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _options(url: sa.URL) -> str:
+    given = url.query.get("options", "")
+    return given if isinstance(given, str) else " ".join(given)
+
+
+def _missing(connection: sa.Connection) -> list[str]:
+    inspector = sa.inspect(connection)
+    present = set(inspector.get_table_names())
+    missing = [name for name in schema.metadata.tables if name not in present]
+    if missing:
+        return [f"table {name}" for name in missing]
+    columns: dict[tuple[str | None, str], list[Any]] = dict(inspector.get_multi_columns())
+    found = {table: {column["name"] for column in listed} for (_, table), listed in columns.items()}
+    return [
+        f"column {table.name}.{column.name}"
+        for table in schema.metadata.tables.values()
+        for column in table.columns
+        if column.name not in found.get(table.name, set())
+    ]

@@ -1,0 +1,98 @@
+"""Measurements for Prometheus. Label values come from fixed sets and route templates: no tenant's name, phone or secret."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["PrometheusMetrics"]
+
+_LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# name: (exported name, what it counts, labels, label values that exist from the start)
+_COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]]] = {
+    "http_requests": ("http_requests_total", "HTTP requests answered", ("method", "route", "status"), ()),
+    "messages_sent": (
+        "messages_sent_total",
+        "Outbound messages by what became of their sending",
+        ("class",),
+        (("accepted",), ("failed",), ("permanent",), ("unit_permanent",), ("unknown",)),
+    ),
+    "messages": (
+        "messages_total",
+        "Messages by direction and status reached",
+        ("direction", "status"),
+        (("inbound", "received"),),
+    ),
+    "message_retries": ("message_retries_total", "Provider calls for a message after its first", (), ()),
+    "provider_calls": ("provider_calls_total", "Calls to the provider", ("operation", "outcome"), ()),
+    "provider_throttled": ("provider_throttled_total", "Answers of the provider that asked for a pause", (), ()),
+    "reconciled": (
+        "reconciled_total",
+        "Doubtful messages looked up",
+        ("outcome",),
+        (("found",), ("not_found",), ("queued_again",), ("postponed",)),
+    ),
+    "webhooks": ("whatsapp_webhooks_total", "Deliveries of the provider", ("event", "outcome"), ()),
+    "unknown_instance": ("whatsapp_unknown_instance_total", "Deliveries for an instance that is not known", (), ()),
+    "connection_changes": ("connection_changes_total", "Connections that reached a status", ("status",), ()),
+    "connection_flaps": ("connection_flaps_total", "Times that a connected unit was not connected any more", ("unit",), ()),
+    "connection_events": (
+        "connection_events_total",
+        "Connection events outdated, or missed and found by a poll",
+        ("outcome",),
+        (),
+    ),
+    "campaigns": ("campaigns_total", "Campaigns that reached a status", ("status",), ()),
+    "logins": ("logins_total", "Logins", ("outcome",), (("ok",), ("refused",), ("throttled",))),
+    "refreshes": ("refreshes_total", "Token refreshes", ("outcome",), ()),
+    "queue_failures": ("queue_failures_total", "Wake-ups that could not be queued or ended in an error", (), ()),
+}
+_HISTOGRAMS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "http_duration": ("http_request_duration_seconds", "Time to answer an HTTP request", ("method", "route")),
+    "inbound_latency": ("inbound_latency_seconds", "From the provider's time of an inbound message to its commit", ()),
+    "status_latency": ("status_latency_seconds", "From the provider's time of a connection event to its commit", ()),
+}
+_GAUGES: Final[dict[str, tuple[str, str]]] = {
+    "queue_age": ("queue_oldest_age_seconds", "Age of the oldest outbound message that is due and waits"),
+    "campaigns_stuck": ("campaigns_stuck", "Running campaigns in which nothing moved for ten minutes"),
+    "quarantine_open": ("webhook_quarantine_open", "Deliveries in quarantine"),
+    "messages.unknown": ("messages_unknown", "Outbound messages of doubtful outcome"),
+    "messages.queued": ("messages_queued", "Outbound messages that wait for a try"),
+    "connections_in_use": ("database_connections_in_use", "Pooled database connections held by a transaction"),
+}
+
+
+class PrometheusMetrics:
+    """One registry for each backend, so that several can live in one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters = {}
+        for name, (exported, text, labels, from_start) in _COUNTERS.items():
+            counter = Counter(exported, text, labels, registry=self._registry)
+            for values in from_start:
+                counter.labels(*values)
+            self._counters[name] = counter
+        self._histograms = {
+            name: Histogram(exported, text, labels, registry=self._registry, buckets=_LATENCY_BUCKETS)
+            for name, (exported, text, labels) in _HISTOGRAMS.items()
+        }
+        self._gauges = {name: Gauge(exported, text, registry=self._registry) for name, (exported, text) in _GAUGES.items()}
+
+    def count(self, name: str, **labels: str) -> None:
+        counter = self._counters[name]
+        (counter.labels(**labels) if labels else counter).inc()
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        histogram = self._histograms[name]
+        (histogram.labels(**labels) if labels else histogram).observe(value)
+
+    def set(self, name: str, value: float) -> None:
+        """The present value of a gauge; a name that is none is ignored, because the rows counted may hold any status."""
+        if (gauge := self._gauges.get(name)) is not None:
+            gauge.set(value)
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self._registry)

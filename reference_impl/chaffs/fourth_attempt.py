@@ -1,0 +1,30 @@
+"""After the third refusal the message is tried once more.
+
+Killed by: flow.retry-stops-at-three.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from reference_impl.chaffs import override
+
+if TYPE_CHECKING:
+    from reference_impl.bootstrap import Backend
+    from reference_impl.ports import CallOutcome
+
+__all__ = ["plant"]
+
+
+def plant(backend: Backend) -> None:
+    calls: Counter[tuple[str, str, str]] = Counter()
+
+    async def send_text(name: str, *, number: str, text: str) -> CallOutcome:
+        outcome: CallOutcome = await original(name, number=number, text=text)
+        calls[name, number, text] += 1
+        if calls[name, number, text] == 3:
+            await original(name, number=number, text=text)
+        return outcome
+
+    original = override(backend.provider, "send_text", send_text)

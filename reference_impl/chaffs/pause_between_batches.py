@@ -1,0 +1,31 @@
+"""A campaign pauses between batches of two and not between the sends of a batch.
+
+Killed by: scenario.campaign-one-after-the-other, flow.campaign-paced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from reference_impl.chaffs import override
+
+if TYPE_CHECKING:
+    from reference_impl.bootstrap import Backend
+
+__all__ = ["plant"]
+
+BATCH = 2
+
+
+def plant(backend: Backend) -> None:
+    async def step(unit_id: UUID) -> float | None:
+        for _ in range(BATCH - 1):
+            if await original(unit_id) is None:
+                return None
+            async with backend.database.unit_of_work(unit_id) as work:
+                await work.connections.set_next_send(unit_id, None)
+        wait: float | None = await original(unit_id)
+        return wait
+
+    original = override(backend.services.campaigns, "_step", step)

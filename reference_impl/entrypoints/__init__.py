@@ -1,0 +1,1 @@
+"""How requests, wake-ups and commands come in."""

@@ -1,0 +1,268 @@
+"""The configuration, read from the environment once and judged whole: every fault is one line, and no line shows a value."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+__all__ = ["VARIABLES", "Settings", "SettingsError"]
+
+# name: what it is for. Whatever is not here is not read.
+VARIABLES: Final[dict[str, str]] = {
+    "APP_ENV": "production, rehearsal, development or test",
+    "NODE_ENV": "another name of APP_ENV",
+    "DATABASE_URL": "postgresql://… or sqlite:// (in memory)",
+    "SUPABASE_URL": "an alternative to DATABASE_URL that the gate accepts; this backend needs DATABASE_URL",
+    "SUPABASE_SERVICE_ROLE_KEY": "goes with SUPABASE_URL",
+    "EVOLUTION_API_URL": "where the Evolution API answers",
+    "EVOLUTION_API_KEY": "its global key",
+    "EVOLUTION_POLL_SECONDS": "how often connectionState is asked for, default 30",
+    "EVOLUTION_TIMEOUT_SECONDS": "longest provider call, default 15",
+    "JWT_ACCESS_SECRET": "signs access tokens, at least 32 characters",
+    "JWT_REFRESH_SECRET": "signs refresh tokens, at least 32 characters, another one",
+    "BASE_URL": "where the Evolution API reaches this backend",
+    "ENABLE_TEST_BYPASS": "must be unset or false in production",
+    "BOOTSTRAP_ADMIN_EMAIL": "makes the first super_admin when there is no user",
+    "BOOTSTRAP_ADMIN_PASSWORD": "his password",
+    "METRICS_TOKEN": "bearer token of /metrics; without it /metrics is closed",
+    "LOG_FILE": "where the log goes, default standard output",
+    "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR, default INFO",
+    "WORKER_IN_PROCESS": "whether the serving process also works, default true",
+    "WEBHOOK_SECRET_OVERLAP_SECONDS": "how long a rotated webhook secret stays valid, default 86400",
+    "RECONCILE_GRACE_SECONDS": "wait before a doubtful message is looked up, default 60",
+    "CAMPAIGN_GAP_SECONDS": "least time between two sends of a campaign, default 2 and never less",
+    "DATABASE_POOL_SIZE": "connections for each process, default 10",
+}
+_ENVIRONMENTS: Final = ("production", "rehearsal", "development", "test")
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+_SECRET_SHORTEST: Final = 32
+_EXAMPLES: Final = ("change", "example", "your-", "your_", "placeholder", "secret-here", "<", "12345678", "abcdefgh")
+_SIMILAR: Final = 0.85
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+class SettingsError(ValueError):
+    """The environment cannot be used; `faults` has one line for each reason, without any value."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the backend runs with. Times are in seconds. Secrets are never shown by `repr`."""
+
+    app_env: str
+    database_url: str = field(repr=False)
+    evolution_api_url: str
+    evolution_api_key: str = field(repr=False)
+    jwt_access_secret: str = field(repr=False)
+    jwt_refresh_secret: str = field(repr=False)
+    base_url: str
+    evolution_poll_seconds: float = 30.0
+    evolution_timeout_seconds: float = 15.0
+    bootstrap_admin_email: str | None = None
+    bootstrap_admin_password: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
+    log_file: Path | None = None
+    log_level: str = "INFO"
+    worker_in_process: bool = True
+    webhook_secret_overlap_seconds: float = 86_400.0
+    reconcile_grace_seconds: float = 60.0
+    campaign_gap_seconds: float = 2.0
+    database_pool_size: int = 10
+
+    @property
+    def is_production(self) -> bool:
+        return self.app_env == "production"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises SettingsError with one line for each missing, weak, misspelt, contradictory or example value."""
+        reader = _Reader(environment)
+        settings = reader.settings()
+        if reader.faults or settings is None:
+            raise SettingsError(tuple(reader.faults))
+        return settings
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.faults: list[str] = []
+
+    def settings(self) -> Settings | None:
+        self._misspelt_names()
+        app_env = self._app_env()
+        access, refresh = self._secret("JWT_ACCESS_SECRET"), self._secret("JWT_REFRESH_SECRET")
+        if access and access == refresh:
+            self._fault("JWT_REFRESH_SECRET", "is equal to JWT_ACCESS_SECRET; make another one")
+        key = self._required("EVOLUTION_API_KEY")
+        if key and _is_example(key):
+            self._fault("EVOLUTION_API_KEY", "is an example value; use the key of your Evolution API server")
+        self._no_test_bypass(app_env)
+        email, password = self._text("BOOTSTRAP_ADMIN_EMAIL"), self._text("BOOTSTRAP_ADMIN_PASSWORD")
+        if (email is None) != (password is None):
+            self._fault("BOOTSTRAP_ADMIN_EMAIL", "and BOOTSTRAP_ADMIN_PASSWORD go together; set both or none")
+        if password is not None and app_env == "production" and (len(password) < 12 or _is_example(password)):
+            self._fault("BOOTSTRAP_ADMIN_PASSWORD", "is weak: at least 12 characters and no example value")
+        token = self._text("METRICS_TOKEN")
+        if token is not None and app_env == "production" and len(token) < 16:
+            self._fault("METRICS_TOKEN", "is weak: at least 16 characters")
+        log_file = self._text("LOG_FILE")
+        timeout = self._number("EVOLUTION_TIMEOUT_SECONDS", 15.0, least=1.0, most=120.0)
+        grace = self._number("RECONCILE_GRACE_SECONDS", 60.0, least=1.0, most=3600.0)
+        if grace <= timeout:
+            self._fault("RECONCILE_GRACE_SECONDS", "must be longer than EVOLUTION_TIMEOUT_SECONDS: a call may still be under way")
+        return Settings(
+            app_env=app_env,
+            database_url=self._database_url(app_env),
+            evolution_api_url=self._url("EVOLUTION_API_URL", https_only=False),
+            evolution_api_key=key,
+            jwt_access_secret=access,
+            jwt_refresh_secret=refresh,
+            base_url=self._base_url(app_env),
+            evolution_poll_seconds=self._number("EVOLUTION_POLL_SECONDS", 30.0, least=1.0, most=3600.0),
+            evolution_timeout_seconds=timeout,
+            bootstrap_admin_email=email,
+            bootstrap_admin_password=password,
+            metrics_token=token,
+            log_file=Path(log_file) if log_file is not None else None,
+            log_level=self._one_of("LOG_LEVEL", "INFO", _LEVELS),
+            worker_in_process=self._truth("WORKER_IN_PROCESS", default=True),
+            webhook_secret_overlap_seconds=self._number("WEBHOOK_SECRET_OVERLAP_SECONDS", 86_400.0, least=0.0, most=2_592_000.0),
+            reconcile_grace_seconds=grace,
+            campaign_gap_seconds=self._number("CAMPAIGN_GAP_SECONDS", 2.0, least=2.0, most=3600.0),
+            database_pool_size=int(self._number("DATABASE_POOL_SIZE", 10, least=2, most=200)),
+        )
+
+    def _fault(self, name: str, problem: str) -> None:
+        self.faults.append(f"{name} {problem}")
+
+    def _text(self, name: str) -> str | None:
+        value = self._environment.get(name, "").strip()
+        return value or None
+
+    def _required(self, name: str) -> str:
+        value = self._text(name)
+        if value is None:
+            self._fault(name, f"is missing: {VARIABLES[name]}")
+        return value or ""
+
+    def _misspelt_names(self) -> None:
+        for name in self._environment:
+            if name in VARIABLES:
+                continue
+            near = difflib.get_close_matches(name.upper(), VARIABLES, n=1, cutoff=_SIMILAR)
+            if near:
+                self._fault(name, f"is not read; did you mean {near[0]}?")
+
+    def _app_env(self) -> str:
+        given = {name: value for name in ("APP_ENV", "NODE_ENV") if (value := self._text(name)) is not None}
+        if not given:
+            self._fault("APP_ENV", f"is missing: {VARIABLES['APP_ENV']}")
+        if len(set(given.values())) > 1:
+            self._fault("NODE_ENV", "contradicts APP_ENV; set one of them")
+        value = next(iter(given.values()), "production")
+        if value not in _ENVIRONMENTS:
+            self._fault(next(iter(given)), f"must be one of {', '.join(_ENVIRONMENTS)}")
+        return value
+
+    def _secret(self, name: str) -> str:
+        value = self._required(name)
+        if value and len(value) < _SECRET_SHORTEST:
+            self._fault(name, f"is weak: at least {_SECRET_SHORTEST} characters, for example from `openssl rand -base64 48`")
+        elif value and (_is_example(value) or len(set(value)) < 8):
+            self._fault(name, "is an example value; make your own, for example with `openssl rand -base64 48`")
+        return value
+
+    def _database_url(self, app_env: str) -> str:
+        value = self._text("DATABASE_URL")
+        if value is None:
+            self._fault("DATABASE_URL", f"is missing: {VARIABLES['DATABASE_URL']}")
+            return ""
+        scheme = value.partition(":")[0].partition("+")[0]
+        if scheme == "sqlite" and app_env == "production":
+            self._fault("DATABASE_URL", "is SQLite in memory, which forgets everything; production needs postgresql://…")
+        elif scheme not in ("postgresql", "postgres", "sqlite") or "://" not in value:
+            self._fault("DATABASE_URL", "must begin with postgresql:// or be sqlite://")
+        elif scheme == "sqlite" and value.partition("://")[2] not in ("", "/", "/:memory:") and "mode=memory" not in value:
+            self._fault("DATABASE_URL", "names an SQLite file; only sqlite:// (in memory) is known")
+        return value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
+
+    def _base_url(self, app_env: str) -> str:
+        return self._url("BASE_URL", https_only=app_env == "production")
+
+    def _url(self, name: str, *, https_only: bool) -> str:
+        value = self._required(name)
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            self._fault(name, "is no URL")
+            return value
+        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+            self._fault(name, "must be http(s)://host[:port][/path] without query")
+        elif parts.username is not None or parts.password is not None:
+            self._fault(name, "must hold no user name and password")
+        elif https_only and parts.scheme != "https":
+            self._fault(name, "must be https in production")
+        elif name == "BASE_URL" and not https_only and parts.scheme == "http" and not _is_private(host):
+            self._fault(name, "is http on a public host; use https")
+        elif host in ("example.com", "example.org") or host.endswith((".example.com", ".example")):
+            self._fault(name, "is an example value")
+        return value.rstrip("/")
+
+    def _no_test_bypass(self, app_env: str) -> None:
+        enabled = self._truth("ENABLE_TEST_BYPASS", default=False)
+        if enabled and app_env == "production":
+            self._fault("ENABLE_TEST_BYPASS", "must be unset or false in production")
+
+    def _truth(self, name: str, *, default: bool) -> bool:
+        value = self._text(name)
+        if value is None:
+            return default
+        if value.lower() not in (*_TRUE, *_FALSE):
+            self._fault(name, "must be true or false")
+        return value.lower() in _TRUE
+
+    def _number(self, name: str, default: float, *, least: float, most: float) -> float:
+        value = self._text(name)
+        if value is None:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            self._fault(name, "is no number")
+            return default
+        if not least <= number <= most:
+            self._fault(name, f"must be between {least:g} and {most:g}")
+        return number
+
+    def _one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = (self._text(name) or default).upper()
+        if value not in allowed:
+            self._fault(name, f"must be one of {', '.join(allowed)}")
+        return value
+
+
+def _is_example(value: str) -> bool:
+    lowered = value.lower()
+    return any(mark in lowered for mark in _EXAMPLES)
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # A name without a dot is a neighbour: a container, or this machine.
+        return host == "localhost" or "." not in host or host.endswith((".internal", ".local"))
+    return address.is_private or address.is_loopback
