@@ -38,6 +38,9 @@ class FakeClock:
         due = self._control.read_clock()["nextDeadline"]
         return None if due is None else float(due)
 
+    def next_wait(self) -> float | None:
+        return self._control.next_wait()
+
     def advance(self, seconds: float) -> None:
         # A step of nothing would wake nobody, not even who is overdue.
         self._control.advance(max(seconds, _SHORTEST_STEP_S))
@@ -93,4 +96,4 @@ def target_time(control: EvolutionControl | None, uptime: Callable[[], float | N
         return TargetTime(RealPace())
     after = uptime()
     follows = before is not None and after is not None and after - before >= _PROBE_S * 0.9
-    return TargetTime(VirtualPace(clock), clock) if follows else TargetTime(RealPace())
+    return TargetTime(VirtualPace(clock, quiesce=control.quiesce), clock) if follows else TargetTime(RealPace())

@@ -34,6 +34,10 @@ class Clock(Protocol):
         """Returns once `seconds` have passed on this clock."""
         ...
 
+    async def limit(self, seconds: float) -> None:
+        """As `sleep`, for a time limit that is hoped not to be reached: who moves the clock does not hurry towards it."""
+        ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -46,6 +50,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+    async def limit(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
 
 class VirtualClock:
@@ -102,12 +109,24 @@ class VirtualClock:
                 heapq.heappop(self._sleepers)
             return max(0.0, self._sleepers[0][0] - self._read()) if self._sleepers else None
 
+    def next_wait(self) -> float | None:
+        """As `next_deadline`, without time limits: seconds until somebody goes on as he meant to."""
+        with self._lock:
+            waits = [deadline for deadline, _, sleeper in self._sleepers if not sleeper.awake and not sleeper.is_limit]
+            return max(0.0, min(waits) - self._read()) if waits else None
+
     async def sleep(self, seconds: float) -> None:
+        await self._sleep(seconds, is_limit=False)
+
+    async def limit(self, seconds: float) -> None:
+        await self._sleep(seconds, is_limit=True)
+
+    async def _sleep(self, seconds: float, *, is_limit: bool) -> None:
         deadline = self.monotonic() + max(0.0, seconds)
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        sleeper = _Sleeper(self, deadline)
+        sleeper = _Sleeper(self, deadline, is_limit=is_limit)
         with self._lock:
             heapq.heappush(self._sleepers, (deadline, next(self._order), sleeper))
         try:
@@ -148,9 +167,10 @@ class VirtualClock:
 
 
 class _Sleeper:
-    """One call of `VirtualClock.sleep`, in the loop that made it."""
+    """One call of `VirtualClock.sleep` or `limit`, in the loop that made it."""
 
-    def __init__(self, clock: VirtualClock, deadline: float) -> None:
+    def __init__(self, clock: VirtualClock, deadline: float, *, is_limit: bool) -> None:
+        self.is_limit = is_limit
         self._clock = clock
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()

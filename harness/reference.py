@@ -69,13 +69,13 @@ class ReferenceSystem:
     _listener: socket.socket = field(repr=False)
 
     @contextlib.contextmanager
-    def current(self) -> Iterator[Target]:
-        """Serves this release. Raises HarnessError in one line when it does not start."""
+    def current(self, *, chaff: str = "") -> Iterator[Target]:
+        """Serves this release, with a planted bug if one is named. Raises HarnessError in one line when it does not start."""
         from reference_impl.bootstrap import build
         from reference_impl.settings import Settings, SettingsError
 
         try:
-            backend = build(Settings.from_environment(dict(self.environment)), clock=self.clock)
+            backend = build(Settings.from_environment({**self.environment, "CHAFF": chaff}), clock=self.clock)
         except SettingsError as error:
             raise HarnessError(f"the reference backend refuses its settings: {error}") from error
         with served(backend.app, self._listener.dup(), lifespan=backend.lifespan):
@@ -135,7 +135,7 @@ def start(
             database_url=database.url,
             evolution=evolution,
             clock=clock,
-            pace=VirtualPace(clock),
+            pace=VirtualPace(clock, quiesce=evolution.quiesce),
             log_path=workdir / LOG,
             environment={
                 "APP_ENV": "rehearsal",
@@ -204,14 +204,16 @@ def serve(environment: Mapping[str, str], *, host: str, port: int, workers: int)
 
     # Found here, because the server itself would tell of a taken port with a traceback.
     bind(host, port).close()
-    serve_reference(_settings(environment), host, port, workers)
+    with _in_one_line():
+        serve_reference(_settings(environment), host, port, workers)
 
 
 def work(environment: Mapping[str, str]) -> None:
     """Works the reference's queue until interrupted. Raises HarnessError when its settings cannot be used."""
     from reference_impl.entrypoints.worker import run_worker
 
-    run_worker(_settings(environment))
+    with _in_one_line():
+        run_worker(_settings(environment))
 
 
 def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -249,6 +251,17 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         return Settings.from_environment(dict(environment))
     except SettingsError as error:
         raise HarnessError(f"the settings cannot be used: {error}") from error
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Turns what the reference raises at its start into an error of ours."""
+    from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError
+
+    try:
+        yield
+    except (SchemaMissingError, StorageUnavailableError, ValueError) as error:
+        raise HarnessError(f"the reference backend cannot start: {error}") from error
 
 
 def _runtime_url(database: Database) -> str:

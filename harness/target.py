@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.errors import NotInTimeError
+from harness.errors import HarnessError, NotInTimeError
 
 __all__ = ["Pace", "RealPace", "Target", "TimeControl", "VirtualPace"]
 
@@ -22,9 +22,12 @@ T = TypeVar("T")
 POLL_S = 0.005
 # How long nothing may happen before time is moved on, and before what was awaited is given up.
 QUIET_S = 0.03
+LIMITS_AFTER_S = 0.5
 GIVEN_UP_S = 2.0
+# How long deliveries may be under way before time is not moved on this once.
+PATIENCE_S = 0.5
 # A call that hangs on a wait of the system is helped over waits of this length; longer ones belong to background work.
-LONGEST_WAIT_IN_A_CALL_S = 10.0
+LONGEST_WAIT_IN_A_CALL_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +48,13 @@ class Target:
 
 
 class TimeControl(Protocol):
-    """What a pace needs of the control plane's clock; `harness.evolution.client.EvolutionControl` has it."""
+    """What a pace needs of the target's clock; `VirtualClock`, `FakeEvolution` and `EvolutionControl` have it."""
 
     def monotonic(self) -> float: ...
 
     def next_deadline(self) -> float | None: ...
+
+    def next_wait(self) -> float | None: ...
 
     def advance(self, seconds: float) -> object: ...
 
@@ -87,14 +92,20 @@ class RealPace:
 
 
 class VirtualPace:
-    """Moves the target's clock instead of waiting: only when nothing happens, and never past what was allowed."""
+    """Moves the target's clock instead of waiting, when nothing happens and never past what was allowed.
 
-    def __init__(self, clock: TimeControl) -> None:
+    It moves to where somebody waits to go on. A time limit is moved to only when nothing else happened for a while: a call that
+    is merely slow, on a busy machine, must not be timed out by us. `quiesce` waits, so many seconds at most, until the fake has
+    no delivery under way, and raises HarnessError when it still has.
+    """
+
+    def __init__(self, clock: TimeControl, *, quiesce: Callable[[float], object] = lambda _: None) -> None:
         self._clock = clock
+        self._quiesce = quiesce
 
     def eventually(self, condition: Callable[[], T | None], *, within_s: float, what: str) -> T:
         began = self._clock.monotonic()
-        quiet_since = gave_up_since = time.monotonic()
+        looked_at = moved_at = time.monotonic()
         while True:
             value = condition()
             if value is not None and value is not False:
@@ -102,15 +113,14 @@ class VirtualPace:
             spent = self._clock.monotonic() - began
             if spent >= within_s:
                 raise NotInTimeError(f"{what}: not within {within_s:g} s on the target's clock")
-            if time.monotonic() - quiet_since >= QUIET_S:
-                due = self._clock.next_deadline()
-                if due is not None and spent + due <= within_s:
-                    self._clock.advance(due)
-                    gave_up_since = time.monotonic()
-                elif time.monotonic() - gave_up_since >= GIVEN_UP_S:
-                    # Nobody is due in time and nothing moves: spend the rest at once and look a last time.
+            if time.monotonic() - looked_at >= QUIET_S and self._nothing_under_way():
+                still = time.monotonic() - moved_at
+                if self._move(at_most=within_s - spent, still_s=still):
+                    moved_at = time.monotonic()
+                elif still >= GIVEN_UP_S:
+                    # Nobody is due in time and nothing happens: spend the rest at once and look a last time.
                     self._clock.advance(within_s - spent)
-                quiet_since = time.monotonic()
+                looked_at = time.monotonic()
             time.sleep(POLL_S)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -128,10 +138,27 @@ class VirtualPace:
 
         thread = threading.Thread(target=work, name="call-on-target", daemon=True)
         thread.start()
+        moved_at = time.monotonic()
         while not done.wait(QUIET_S):
-            due = self._clock.next_deadline()
-            if due is not None and due <= LONGEST_WAIT_IN_A_CALL_S:
-                self._clock.advance(due)
+            still = time.monotonic() - moved_at
+            if self._nothing_under_way() and not done.is_set() and self._move(at_most=LONGEST_WAIT_IN_A_CALL_S, still_s=still):
+                moved_at = time.monotonic()
         if errors:
             raise errors[0]
         return results[0]
+
+    def _move(self, *, at_most: float, still_s: float) -> bool:
+        due = self._clock.next_wait()
+        if (due is None or due > at_most) and still_s >= LIMITS_AFTER_S:
+            due = self._clock.next_deadline()
+        if due is None or due > at_most:
+            return False
+        self._clock.advance(due)
+        return True
+
+    def _nothing_under_way(self) -> bool:
+        try:
+            self._quiesce(PATIENCE_S)
+        except HarnessError:
+            return False
+        return True

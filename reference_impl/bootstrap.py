@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reference_impl import chaffs
 from reference_impl.adapters.clock import SystemClock
 from reference_impl.adapters.database import Database
 from reference_impl.adapters.events import EventBroker, PostgresRelay
@@ -32,9 +33,6 @@ from reference_impl.use_cases.outbound import OutboundMessages
 from reference_impl.use_cases.readiness import Readiness
 from reference_impl.use_cases.reconcile import Reconciliation
 from reference_impl.use_cases.units import Units
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 __all__ = ["Backend", "Services", "build"]
 
@@ -180,7 +178,17 @@ class Backend:
             version=_version(),
             started=clock.monotonic(),
         )
-        self._app: FastAPI | None = None
+        self._app: Any = None
+        if settings.chaff is not None:
+            chaffs.plant(self, settings.chaff)
+
+    @property
+    def provider(self) -> EvolutionProvider:
+        return self._provider
+
+    def wrap(self, middleware: Callable[[Any], Any]) -> None:
+        """Puts an ASGI middleware around the application."""
+        self._app = middleware(self.app)
 
     @property
     def store(self) -> Store:

@@ -64,6 +64,10 @@ class Clock(Protocol):
         """Returns once `seconds` have passed on this clock."""
         ...
 
+    async def limit(self, seconds: float) -> None:
+        """As `sleep`, for a time limit that is hoped not to be reached."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from reference_impl import chaffs
+
 __all__ = ["VARIABLES", "Settings", "SettingsError"]
 
 # name: what it is for. Whatever is not here is not read.
@@ -37,6 +39,7 @@ VARIABLES: Final[dict[str, str]] = {
     "RECONCILE_GRACE_SECONDS": "wait before a doubtful message is looked up, default 60",
     "CAMPAIGN_GAP_SECONDS": "least time between two sends of a campaign, default 2 and never less",
     "DATABASE_POOL_SIZE": "connections for each process, default 10",
+    "CHAFF": "a planted bug, for proofs; never in production",
 }
 _ENVIRONMENTS: Final = ("production", "rehearsal", "development", "test")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -77,6 +80,7 @@ class Settings:
     reconcile_grace_seconds: float = 60.0
     campaign_gap_seconds: float = 2.0
     database_pool_size: int = 10
+    chaff: str | None = None
 
     @property
     def is_production(self) -> bool:
@@ -140,7 +144,19 @@ class _Reader:
             reconcile_grace_seconds=grace,
             campaign_gap_seconds=self._number("CAMPAIGN_GAP_SECONDS", 2.0, least=2.0, most=3600.0),
             database_pool_size=int(self._number("DATABASE_POOL_SIZE", 10, least=2, most=200)),
+            chaff=self._chaff(app_env),
         )
+
+    def _chaff(self, app_env: str) -> str | None:
+        value = self._text("CHAFF")
+        if value is None:
+            return None
+        if app_env == "production":
+            self._fault("CHAFF", "plants a bug and is refused in production; unset it")
+        elif value not in chaffs.names():
+            near = difflib.get_close_matches(value, chaffs.names(), n=1)
+            self._fault("CHAFF", f"names no planted bug{f'; did you mean {near[0]}?' if near else ''}")
+        return value
 
     def _fault(self, name: str, problem: str) -> None:
         self.faults.append(f"{name} {problem}")

@@ -134,9 +134,17 @@ class ControlVerbs:
         due = self.read_clock()["nextDeadline"]
         return None if due is None else float(due)
 
-    def advance(self, seconds: float) -> dict[str, Any]:
-        """Moves the clock; what comes due on the way happens in its order."""
-        result: dict[str, Any] = self._post("clock/advance", seconds=seconds)
+    def next_wait(self) -> float | None:
+        """As `next_deadline`, without time limits that are hoped not to be reached."""
+        due = self.read_clock()["nextWait"]
+        return None if due is None else float(due)
+
+    def advance(self, seconds: float, *, patience: float | None = None) -> dict[str, Any]:
+        """Moves the clock; what comes due on the way happens in its order.
+
+        `patience` is how many real seconds each step waits at most for deliveries that are under way.
+        """
+        result: dict[str, Any] = self._post("clock/advance", seconds=seconds, patience=patience)
         return result
 
     def freeze(self) -> None:
@@ -189,7 +197,10 @@ class EvolutionControl(ControlVerbs):
             raise ControlError(f"the fake at {self._url} does not answer: {type(error).__name__}") from error
         if answer.status_code == 404:
             raise ControlError(f"the fake at {self._url} has no control plane: start it with a control token")
-        result = answer.json()
+        try:
+            result = answer.json()
+        except ValueError as error:
+            raise ControlError(f"the control plane at {self._url} answered {answer.status_code} and no JSON") from error
         if answer.status_code != 200:
             raise ControlError(str(result.get("error", f"status {answer.status_code}")))
         return result

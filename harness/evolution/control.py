@@ -179,7 +179,8 @@ class Control:
             case "GET", []:
                 pass
             case "POST", ["advance"]:
-                await fake.advance(_number(body, "seconds", None))
+                seconds = _number(body, "seconds", None)
+                await fake.advance(seconds, patience=_number(body, "patience", None) if "patience" in body else None)
             case "POST", ["freeze"]:
                 fake.virtual_clock().freeze()
             case "POST", ["resume"]:
@@ -192,6 +193,7 @@ class Control:
             "monotonic": fake.clock.monotonic(),
             "frozen": fake.virtual_clock().frozen if virtual else False,
             "nextDeadline": fake.virtual_clock().next_deadline() if virtual else None,
+            "nextWait": fake.virtual_clock().next_wait() if virtual else None,
         }
 
     def _whatsapp(self, body: Mapping[str, Any]) -> dict[str, Any]:

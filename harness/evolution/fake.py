@@ -115,24 +115,27 @@ class Fake:
         due = self.clock.next_deadline()
         return due is not None and due <= 0
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, *, patience: float | None = None) -> None:
         """Moves the virtual clock from deadline to deadline, so that whatever comes due on the way happens in its order.
+
+        Before each step it waits, at most `patience` real seconds, for deliveries that are under way.
 
         Raises ControlError when the clock is the system's or `seconds` is negative.
         """
+        patience = _STEP_PATIENCE if patience is None else patience
         clock = self.virtual_clock()
         if seconds < 0:
             raise ControlError(f"a clock cannot be advanced by {seconds:g} s: it never goes back")
         target = clock.monotonic() + seconds
         shortest = seconds / _MOST_STEPS
         loop = asyncio.get_running_loop()
-        patient_until = loop.time() + _PATIENCE
+        patient_until = loop.time() + max(_PATIENCE, patience)
         while (left := target - clock.monotonic()) > 0:
-            await self.quiesce(min(_STEP_PATIENCE, max(0.0, patient_until - loop.time())))
+            await self.quiesce(min(patience, max(0.0, patient_until - loop.time())))
             due = clock.next_deadline()
             clock.advance(left if due is None else min(left, max(due, shortest, 1e-6)))
             await self._let_expire()
-        await self.quiesce(_STEP_PATIENCE)
+        await self.quiesce(patience)
 
     async def _let_expire(self) -> None:
         """Waits while listeners whose time is up use their last real moments: what follows is counted from there."""

@@ -236,7 +236,7 @@ class Webhooks:
             return None, f"cannot be sent: {type(error).__name__}"
         started = time.monotonic()
         answer = asyncio.ensure_future(self._client.send(request))
-        deadline = asyncio.ensure_future(self._fake.clock.sleep(limit))
+        deadline = asyncio.ensure_future(self._fake.clock.limit(limit))
         try:
             await asyncio.wait({answer, deadline}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():

@@ -92,10 +92,10 @@ class _MovedTime:
     def reach(self, minute: int) -> None:
         self._settle()
         # What follows at once must be over before the long jump, or its latency would be measured as a minute.
-        self._control.advance(SOON_S)
+        self._control.advance(SOON_S, patience=QUIET_S)
         self._settle()
         while (left := self._began + 60 * minute - self._now()) > 0:
-            self._control.advance(min(self._step_s, left))
+            self._control.advance(min(self._step_s, left), patience=QUIET_S)
         self._settle()
 
     def _now(self) -> float:

@@ -20,3 +20,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+    async def limit(self, seconds: float) -> None:
+        await self.sleep(seconds)

@@ -195,7 +195,7 @@ class EvolutionProvider:
             written = written or event.endswith("send_request_headers.started")
 
         exchange = asyncio.ensure_future(self._exchange(method, path, body, trace))
-        deadline = asyncio.ensure_future(self._clock.sleep(self._timeout_s))
+        deadline = asyncio.ensure_future(self._clock.limit(self._timeout_s))
         waits: list[asyncio.Future[Any]] = [exchange, deadline]
         try:
             await asyncio.wait((exchange, deadline), return_when=asyncio.FIRST_COMPLETED)

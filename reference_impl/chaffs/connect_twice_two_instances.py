@@ -13,7 +13,7 @@ from reference_impl.domain.connections import instance_name
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
-    from reference_impl.domain.connections import Connection
+    from reference_impl.domain.records import Connection
 
 __all__ = ["plant"]
 

@@ -12,7 +12,7 @@ from reference_impl.chaffs import override
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
-    from reference_impl.ports import CallOutcome
+    from reference_impl.domain.messages import CallOutcome
 
 __all__ = ["plant"]
 

@@ -23,7 +23,7 @@ def plant(backend: Backend) -> None:
         for _ in range(BATCH - 1):
             if await original(unit_id) is None:
                 return None
-            async with backend.database.unit_of_work(unit_id) as work:
+            async with backend.store.unit_of_work(unit_id) as work:
                 await work.connections.set_next_send(unit_id, None)
         wait: float | None = await original(unit_id)
         return wait
