@@ -144,6 +144,8 @@ def start(
                 "EVOLUTION_API_URL": evolution.url,
                 "LOG_FILE": str(workdir / LOG),
                 "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
+                # Hours pass here in seconds, and every poll of every unit would be made in them.
+                "EVOLUTION_POLL_SECONDS": "300",
                 **made,
                 **(environment or {}),
             },

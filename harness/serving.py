@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -16,6 +17,7 @@ __all__ = ["bind", "served"]
 
 START_S = 20.0
 STOP_S = 10.0
+SWITCH_S = 0.0005
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -41,6 +43,7 @@ def served(app: Any, listener: socket.socket, *, lifespan: Callable[[], Abstract
     Raises HarnessError in one line when it does not start. Requests under way get a moment to end.
     """
     import uvicorn
+    import uvloop
 
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
@@ -54,13 +57,17 @@ def served(app: Any, listener: socket.socket, *, lifespan: Callable[[], Abstract
 
     def work() -> None:
         try:
-            asyncio.run(serve())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve())
         except BaseException as error:
             problems.append(error)
         finally:
             ready.set()
 
     thread = threading.Thread(target=work, name="served", daemon=True)
+    # Server and client share this interpreter: with the usual 5 ms each would wait that long for the other's thread.
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     thread.start()
     try:
         if not ready.wait(START_S):
@@ -71,6 +78,7 @@ def served(app: Any, listener: socket.socket, *, lifespan: Callable[[], Abstract
     finally:
         server.should_exit = True
         thread.join(STOP_S)
+        sys.setswitchinterval(switch_interval)
         listener.close()
     if thread.is_alive():
         raise HarnessError(f"the application did not stop within {STOP_S:g} s")

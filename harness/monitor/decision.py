@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 __all__ = [
     "HARM_CLEARED",
@@ -82,6 +83,12 @@ class Tally:
 
 def log_harm(tallies: Sequence[Tally], rate: Rate) -> float:
     """ln E_harm at the last of `tallies` (cumulative, in order of minutes)."""
+    return _log_harm(tuple(tallies), rate)
+
+
+# Each minute asks for all minutes before it again.
+@lru_cache(maxsize=4096)
+def _log_harm(tallies: tuple[Tally, ...], rate: Rate) -> float:
     if not tallies:
         return 0.0
     last = tallies[-1]

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 __all__ = ["PrometheusMetrics"]
 
 _LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# Each route is a series of its own, so these are few.
+_HTTP_BUCKETS: Final = (0.01, 0.05, 0.25, 1.0, 5.0)
 # name: (exported name, what it counts, labels, label values that exist from the start)
 _COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]]] = {
     "http_requests": ("http_requests_total", "HTTP requests answered", ("method", "route", "status"), ()),
@@ -48,10 +50,20 @@ _COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...
     "refreshes": ("refreshes_total", "Token refreshes", ("outcome",), ()),
     "queue_failures": ("queue_failures_total", "Wake-ups that could not be queued or ended in an error", (), ()),
 }
-_HISTOGRAMS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
-    "http_duration": ("http_request_duration_seconds", "Time to answer an HTTP request", ("method", "route")),
-    "inbound_latency": ("inbound_latency_seconds", "From the provider's time of an inbound message to its commit", ()),
-    "status_latency": ("status_latency_seconds", "From the provider's time of a connection event to its commit", ()),
+_HISTOGRAMS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[float, ...]]]] = {
+    "http_duration": ("http_request_duration_seconds", "Time to answer an HTTP request", ("route",), _HTTP_BUCKETS),
+    "inbound_latency": (
+        "inbound_latency_seconds",
+        "From the provider's time of an inbound message to its commit",
+        (),
+        _LATENCY_BUCKETS,
+    ),
+    "status_latency": (
+        "status_latency_seconds",
+        "From the provider's time of a connection event to its commit",
+        (),
+        _LATENCY_BUCKETS,
+    ),
 }
 _GAUGES: Final[dict[str, tuple[str, str]]] = {
     "queue_age": ("queue_oldest_age_seconds", "Age of the oldest outbound message that is due and waits"),
@@ -75,8 +87,8 @@ class PrometheusMetrics:
                 counter.labels(*values)
             self._counters[name] = counter
         self._histograms = {
-            name: Histogram(exported, text, labels, registry=self._registry, buckets=_LATENCY_BUCKETS)
-            for name, (exported, text, labels) in _HISTOGRAMS.items()
+            name: Histogram(exported, text, labels, registry=self._registry, buckets=buckets)
+            for name, (exported, text, labels, buckets) in _HISTOGRAMS.items()
         }
         self._gauges = {name: Gauge(exported, text, registry=self._registry) for name, (exported, text) in _GAUGES.items()}
 

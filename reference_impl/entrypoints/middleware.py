@@ -77,7 +77,7 @@ class RequestContext:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.count("http_requests", method=method, route=route, status=str(status))
         if not route.endswith("/events"):
-            self._metrics.observe("http_duration", seconds, method=method, route=route)
+            self._metrics.observe("http_duration", seconds, route=route)
         unit = scope.get("path_params", {}).get("unit") if route != "unmatched" else None
         _log.log(
             logging.WARNING if status >= 500 else logging.INFO,
