@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -41,15 +40,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def postgres_url(request: pytest.FixtureRequest) -> str:
     """A real Postgres on which databases may be created and dropped, as an SQLAlchemy URL.
 
-    It is `GOLIVE_TEST_POSTGRES` when that is set, else an embedded server. Never skipped: without one the tests that need it fail.
+    It is `GOLIVE_TEST_POSTGRES` when that is set, else an embedded server. Never skipped: without one the tests that need it
+    fail.
     """
     worker_input: dict[str, str] | None = getattr(request.config, "workerinput", None)
     return worker_input[_WORKER_KEY] if worker_input is not None else _server(request.config)
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no golive setting of whoever runs them."""
     for name in [name for name in os.environ if name.startswith("GOLIVE_") and name != "GOLIVE_TEST_POSTGRES"]:
         monkeypatch.delenv(name)
-    yield

@@ -204,7 +204,13 @@ def gate(
 @click.option("--tags", is_flag=True, help="Show the tags too.")
 @_format_option()
 def gate_list(tags: bool, form: str) -> int:
-    """List the checks: id, severity, title."""
+    """List the checks: id, severity, title.
+
+    \b
+    Examples:
+      golive gate list
+      golive gate list --tags --format json
+    """
     from gate.registry import Kind, registry
 
     items = list(registry(Kind.CHECK).load("gate.checks"))
@@ -228,7 +234,12 @@ def gate_list(tags: bool, form: str) -> int:
 @click.argument("check_id", metavar="ID")
 @_format_option()
 def gate_explain(check_id: str, form: str) -> int:
-    """Say what a check looks at, why, how to mend it, and which saboteurs prove that it can fail."""
+    """Say what a check looks at, why, how to mend it, and which saboteurs prove that it can fail.
+
+    \b
+    Examples:
+      golive gate explain schema.idempotency-index
+    """
     from gate.registry import Kind, registry
 
     item = registry(Kind.CHECK).load("gate.checks").get(check_id)
@@ -589,7 +600,7 @@ def fake_serve(host: str, port: int, key: str, control_token: str, virtual_clock
         control_token=control_token or None,
         seed=seed,
         clock=VirtualClock() if virtual_clock else SystemClock(),
-        on_ready=lambda url: click.echo(url),
+        on_ready=click.echo,
     )
     return 0
 
@@ -597,7 +608,13 @@ def fake_serve(host: str, port: int, key: str, control_token: str, virtual_clock
 @fake.command("faults")
 @_format_option()
 def fake_faults(form: str) -> int:
-    """List the ways in which the fake can misbehave, with their evidence."""
+    """List the ways in which the fake can misbehave, with their evidence.
+
+    \b
+    Examples:
+      golive fake faults
+      golive fake faults --format json
+    """
     from gate.registry import Kind, registry
 
     items = list(registry(Kind.FAULT).load("harness.evolution.faults"))
@@ -741,9 +758,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         status = app.main(args=arguments, prog_name="golive", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Abort:
-        _leave("interrupted", INTERRUPTED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.exceptions.Abort):
         _leave("interrupted; children are stopped and the journal is whole", INTERRUPTED)
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
@@ -760,7 +775,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _leave(str(error), USAGE)
         if isinstance(error, GateError):
             _leave(str(error), HOLD)
-        raise
+        # A mistake of ours is never a verdict on the release; with GOLIVE_DEBUG it is shown whole.
+        if os.environ.get("GOLIVE_DEBUG"):
+            raise
+        _leave(f"internal error: {type(error).__name__}: {error}; set GOLIVE_DEBUG=1 to see where", HOLD)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -1,4 +1,4 @@
-"""A whole go-live on one machine, end to end: from the migration of a database to the rollback, every part writing to one journal.
+"""A whole go-live on one machine: from the migration of a database to the rollback, every part writing to one journal.
 
 The parts run one after the other and none may take the others down: what keeps a part from answering becomes an ERROR under every
 id that it owed. Nothing is decided here.
@@ -11,7 +11,7 @@ import hashlib
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from harness.targets import UNIT_SLUG, make_unit
 if TYPE_CHECKING:
     from harness.reference import ReferenceSystem
 
-__all__ = ["JOURNAL", "database_fact", "Listener", "Plan", "plan", "rehearse", "release_of"]
+__all__ = ["JOURNAL", "Listener", "Plan", "database_fact", "plan", "rehearse", "release_of"]
 
 JOURNAL = "journal.jsonl"
 MIGRATION_ID = "migration.applied"
@@ -55,8 +55,9 @@ class Listener(Protocol):
 class Plan:
     """What a rehearsal will do; made, and its mistakes found, before anything starts.
 
-    database: as `harness.datastores.open_database` takes it. release: name, version, commit and the like. features: another folder of
-    scenarios than the shipped one. load_users, load_s: the size of the load run. environment: settings of the backend to override.
+    database: as `harness.datastores.open_database` takes it. release: name, version, commit and the like. features: another
+    folder of scenarios than the shipped one. load_users, load_s: the size of the load run. env_file: settings of the deployment
+    to check. environment: settings of the rehearsed backend to override.
     """
 
     out: Path
@@ -104,7 +105,7 @@ def plan(
     seed: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Raises UsageError for whatever can be known to be wrong before anything runs: an unknown tag, a directory that is in use."""
+    """Raises UsageError for what can be known to be wrong before anything runs: an unknown tag, a directory that is in use."""
     from harness.scenarios import FEATURES, read_features, select
 
     if (out / JOURNAL).exists():
@@ -127,7 +128,10 @@ def plan(
 
 
 def rehearse(plan: Plan, listener: Listener) -> Path:
-    """Runs all parts and returns the path of the journal. Raises JournalError when nothing can be recorded; else the journal tells."""
+    """Runs all parts and returns the path of the journal, which tells how it went.
+
+    Raises JournalError when nothing can be recorded.
+    """
     from harness.reference import start, subject
 
     expected = plan.expected

@@ -295,3 +295,6 @@ class _HastyClock:
 
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds / 4)
+
+    async def limit(self, seconds: float) -> None:
+        await self._clock.limit(seconds / 4)

@@ -1,8 +1,8 @@
 """What a datastore does when it is written to: seen on a throw-away database, by a second pair of eyes.
 
 The application's own store is opened through a factory, `Subject.datastore`: `factory(url) -> Store`; one that is named by an
-import string runs in a clean interpreter. Where none is named, the database's own upsert is looked at. Whatever the store says it has written
-is looked for with a connection of the gate's own, so that a store that swaps its database in silence is found out.
+import string runs in a clean interpreter. Where none is named, the database's own upsert is looked at. Whatever the store says
+it has written is looked for with a connection of the gate's own, so that a store that swaps its database in silence is found.
 """
 
 from __future__ import annotations

@@ -283,9 +283,7 @@ def _accounted(load: Sequence[Record], ledger: Sequence[str] | None) -> Outcome:
     unsure = {record.message for record in sends if record.status == 202 or record.status == 0 or record.status >= 500}
     told = [Evidence(label="accepted", value=len(accepted)), Evidence(label="outcome not known", value=len(unsure))]
     if ledger is None:
-        return _outcome(
-            "load.accounted", Status.INCONCLUSIVE, "what a real Evolution API sent cannot be counted from here", told
-        )
+        return _outcome("load.accounted", Status.INCONCLUSIVE, "what a real Evolution API sent cannot be counted from here", told)
     if not accepted:
         return _outcome("load.accounted", Status.INCONCLUSIVE, "no message was accepted: nothing to account for", told)
     counted = Counter(text.removeprefix("load ") for text in ledger)

@@ -30,9 +30,7 @@ _RULES = (
     ("a QR code", re.compile(r"data:image/png;base64,[\w+/]{40,}")),
     (
         "a value of a name that says it is secret",
-        re.compile(
-            r"\b[\w-]*(?:password|passwd|secret|api_?key|token)\s*=\s*(?!\[MASKED\]|\*{3})[^\s\"',;&]{6,}", re.IGNORECASE
-        ),
+        re.compile(r"\b[\w-]*(?:password|passwd|secret|api_?key|token)\s*=\s*(?!\[MASKED\]|\*{3})[^\s\"',;&]{6,}", re.IGNORECASE),
     ),
     ("a WhatsApp address", re.compile(r"(?<!\d)\d{8,15}@(?:s\.whatsapp\.net|c\.us)")),
     ("a phone number", re.compile(r"(?<![\w.+-])(?:\+\d{10,15}|55[1-9][1-9]9?\d{8})(?![\w.-]|\.\d)")),

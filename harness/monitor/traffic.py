@@ -49,9 +49,7 @@ class Plan:
             raise HarnessError("synthetic traffic needs the numbers it may use; there is no default number")
 
 
-def schedule(
-    *, expected_sends: int, rates: Sequence[Rate], recipients: Sequence[str], inbound: int = 0
-) -> tuple[Plan, str]:
+def schedule(*, expected_sends: int, rates: Sequence[Rate], recipients: Sequence[str], inbound: int = 0) -> tuple[Plan, str]:
     """The plan for a watch, and what to tell at its start (empty when the expected traffic is enough to decide every rate).
 
     What is missing is sent by us when there are recipients: enough for a GO although `FAILURES_BORNE` messages fail.

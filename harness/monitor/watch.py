@@ -139,9 +139,7 @@ class _Watch:
             readings.values.pop(name, None)
             readings.buckets.pop(name, None)
             readings.errors[name] = why
-        self.samples.append(
-            Sample(minute=minute, values=readings.values, buckets=readings.buckets, errors=readings.errors)
-        )
+        self.samples.append(Sample(minute=minute, values=readings.values, buckets=readings.buckets, errors=readings.errors))
 
     def _compare(self, readings: Readings) -> None:
         # A send that the backend refused is in no count of its own, and its sender has not been served.
@@ -331,10 +329,7 @@ def _watched(
         journal.fact("watch.series", values)
         return [
             proof,
-            *(
-                _outcome(item, found.get(item.id), skipped.get(item.id, ""), ended, watch, minutes)
-                for item in items
-            ),
+            *(_outcome(item, found.get(item.id), skipped.get(item.id, ""), ended, watch, minutes) for item in items),
         ]
 
 

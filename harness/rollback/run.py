@@ -271,9 +271,7 @@ def _exchange(rehearsal: _Rehearsal, session: Session, control: EvolutionControl
     unit = rehearsal.units[0]
     out, inward = f"{rehearsal.mark} {who} out", f"{rehearsal.mark} {who} in"
     key = f"{rehearsal.mark}-{who}"
-    sent = rehearsal.pace.call(
-        lambda: session.send(unit=unit, phone=rehearsal.recipient, text=out, client_message_id=key)
-    )
+    sent = rehearsal.pace.call(lambda: session.send(unit=unit, phone=rehearsal.recipient, text=out, client_message_id=key))
     if sent.status != 200 or sent.field("success") is not True:
         raise Failure(f"POST /messages of the {who} release: {sent.told()}; expected 200 and success")
     rehearsal.accepted.append(_Accepted(text=out, inbound=False, internal_id=str(sent.field("internalId") or "")))
@@ -281,9 +279,7 @@ def _exchange(rehearsal: _Rehearsal, session: Session, control: EvolutionControl
     arrived = control.incoming(instance, rehearsal.recipient, inward)
 
     def delivered() -> dict[str, Any] | None:
-        attempts = [
-            one for one in control.deliveries(instance=instance, event="messages.upsert") if one["keyId"] == arrived
-        ]
+        attempts = [one for one in control.deliveries(instance=instance, event="messages.upsert") if one["keyId"] == arrived]
         return next((one for one in attempts if one["status"] is not None or one["error"]), None)
 
     delivery = rehearsal.pace.eventually(delivered, within_s=VISIBLE_S, what=f"the webhook's delivery to the {who} release")

@@ -80,7 +80,9 @@ def test_the_gates_deleted_outcomes_are_not_measured_in_the_report_and_hold(whol
     run = tmp_path / "run"
     run.mkdir()
     lines = (whole[1] / "journal.jsonl").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not ('"kind":"outcome"' in line and re.search(r'"id":"(schema|datastore|imports|flow)\.', line))]
+    kept = [
+        line for line in lines if not ('"kind":"outcome"' in line and re.search(r'"id":"(schema|datastore|imports|flow)\.', line))
+    ]
     assert len(kept) <= len(lines) - 23
     (run / "journal.jsonl").write_text("".join(kept))
     assert golive("report", run, cwd=tmp_path).status == 0
@@ -137,8 +139,10 @@ PLANTED = {
     "a dropped column": ("ALTER TABLE messages DROP COLUMN error_details", "schema.messages-error-details"),
     "a wrong type": ("ALTER TABLE messages ALTER COLUMN error_details TYPE varchar(10)", "schema.messages-error-details"),
     "an idempotency index that is not unique": (
-        "DROP INDEX idx_messages_client_message_id_unit; CREATE INDEX idx_messages_client_message_id_unit ON messages "
-        "(conversation_id, client_message_id) WHERE client_message_id IS NOT NULL",
+        (
+            "DROP INDEX idx_messages_client_message_id_unit; CREATE INDEX idx_messages_client_message_id_unit ON messages "
+            "(conversation_id, client_message_id) WHERE client_message_id IS NOT NULL"
+        ),
         "schema.idempotency-index",
     ),
 }

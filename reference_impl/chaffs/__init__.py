@@ -1,7 +1,7 @@
 """Planted bugs: the backend with one plausible mistake each, so that what must find it can be seen to find it.
 
-A chaff is a module here with `plant(backend)`; its file's name is its name (`fourth_attempt.py` is `fourth-attempt`). One is switched on
-by the setting `CHAFF`, never two, and never in production.
+A chaff is a module here with `plant(backend)`; its file's name is its name (`fourth_attempt.py` is `fourth-attempt`). One is
+switched on by the setting `CHAFF`, never two, and never in production.
 """
 
 from __future__ import annotations

@@ -185,9 +185,7 @@ def test_without_locust_the_extra_is_named(here: World, tmp_path: Path, monkeypa
 
 
 @pytest.mark.process
-def test_a_crash_of_locust_is_an_error_with_its_last_words(
-    here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_of_locust_is_an_error_with_its_last_words(here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "locustfile.py"
     broken.write_text("raise SystemExit('the users are on strike')\n")
     monkeypatch.setattr(load, "_LOCUSTFILE", broken)
@@ -213,9 +211,7 @@ def _gone(pid: int) -> bool:
 
 
 @pytest.mark.process
-def test_the_time_limit_ends_locust_and_what_it_started(
-    here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_time_limit_ends_locust_and_what_it_started(here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pids, sleeper = tmp_path / "pids", tmp_path / "locustfile.py"
     sleeper.write_text(_SLEEPER.format(pids=str(pids)))
     monkeypatch.setattr(load, "_LOCUSTFILE", sleeper)

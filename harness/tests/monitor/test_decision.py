@@ -29,8 +29,10 @@ def test_the_sample_without_a_failure_is_that_of_the_design(unacceptable: float,
     rate = Rate(ok=0.01, unacceptable=unacceptable)
 
     assert required_sample(rate) == trials
-    assert log_safe(Tally(minute=60, bad=0, trials=trials - 1), rate) < math.log(20) <= log_safe(
-        Tally(minute=60, bad=0, trials=trials), rate
+    assert (
+        log_safe(Tally(minute=60, bad=0, trials=trials - 1), rate)
+        < math.log(20)
+        <= log_safe(Tally(minute=60, bad=0, trials=trials), rate)
     )
 
 
