@@ -96,4 +96,8 @@ def target_time(control: EvolutionControl | None, uptime: Callable[[], float | N
         return TargetTime(RealPace())
     after = uptime()
     follows = before is not None and after is not None and after - before >= _PROBE_S * 0.9
-    return TargetTime(VirtualPace(clock, quiesce=control.quiesce), clock) if follows else TargetTime(RealPace())
+    return (
+        TargetTime(VirtualPace(clock, quiesce=control.quiesce, open_calls=control.open_calls), clock)
+        if follows
+        else TargetTime(RealPace())
+    )

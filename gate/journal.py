@@ -1,10 +1,10 @@
 """The journal of a run: one file, one JSON object a line, only ever appended to.
 
-Every line carries its number and a digest of the line before it, so that a journal that was cut, edited or thinned out is
-noticed and the place is named. Anyone may append outcomes; reading never decides anything.
+Every line carries its number, a digest of itself and that of the line before it, so that a journal that was cut, edited or
+thinned out is noticed and the place is named. Anyone may append outcomes; reading never decides anything.
 
-A line is `{"seq", "prev", "kind", "at", …}`; kinds are `run` (first line: schema version, release), `begin` and `end` of a part
-(with the ids that the part must answer), `outcome`, and `fact` (a named value for the report).
+A line is `{"seq", "prev", "kind", "at", …, "sum"}`, `sum` always last; kinds are `run` (first line: schema version, release),
+`begin` and `end` of a part (with the ids that the part must answer), `outcome`, and `fact` (a named value for the report).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ __all__ = ["SCHEMA_VERSION", "Journal", "Recording", "conclude", "read", "write_
 SCHEMA_VERSION = 1
 INTEGRITY_ID = "journal.whole"
 _GENESIS = "0" * 16
+_SEAL = re.compile(rb',"sum":"[0-9a-f]{16}"\}$')
 
 
 class Journal:
@@ -92,7 +94,7 @@ class Journal:
                 size = file.seek(0, os.SEEK_END)
                 seq, previous = _tail(file.fileno(), size, self.path)
                 record = {"seq": seq, "prev": previous, "kind": kind, "at": self._now().isoformat()}
-                line = json.dumps(record | self._masker.value(content), ensure_ascii=False, separators=(",", ":")) + "\n"
+                line = _sealed(record | self._masker.value(content))
                 data = line.encode()
                 try:
                     _write_whole(file.fileno(), data)
@@ -191,17 +193,20 @@ def read(path: Path) -> Recording:
         try:
             record = json.loads(line)
             seq, kind, at = int(record["seq"]), record["kind"], datetime.fromisoformat(record["at"])
+            digest = _digest_of(line)
         except (ValueError, KeyError, TypeError):
             damage.append(f"line {number} is not a record of a journal (cut in the middle?)")
-            expected_seq, previous = expected_seq + 1, _digest(line)
+            expected_seq, previous = expected_seq + 1, ""
             continue
+        if record["sum"] != digest:
+            damage.append(f"line {number} was changed after it was written")
         if seq > expected_seq:
             damage.append(f"line {number}: records {expected_seq} to {seq - 1} are missing before it")
         elif seq < expected_seq:
             damage.append(f"line {number}: record {seq} is out of order")
-        elif record.get("prev") != previous:
-            damage.append(f"line {number}: the record before it was changed after it was written")
-        expected_seq, previous = seq + 1, _digest(line)
+        elif previous and record.get("prev") != previous:
+            damage.append(f"line {number} does not follow the record before it: one of them was put in afterwards")
+        expected_seq, previous = seq + 1, str(record["sum"])
         try:
             if kind == "run":
                 if record["schema_version"] != SCHEMA_VERSION:
@@ -274,8 +279,22 @@ def _end(parts: list[Part], name: str, at: datetime) -> None:
     raise ValueError(f"part {name!r} ends without having begun")
 
 
-def _digest(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()[:16]
+def _sealed(record: Mapping[str, Any]) -> str:
+    """The record as a line whose last member is the digest of everything before it."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))[:-1]
+    return f'{text},"sum":"{_digest(text.encode())}"}}\n'
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _digest_of(line: bytes) -> str:
+    """The digest that a line should carry. Raises ValueError for a line that carries none."""
+    found = _SEAL.search(line)
+    if found is None:
+        raise ValueError("the line has no digest")
+    return _digest(line[: found.start()])
 
 
 def _tail(descriptor: int, size: int, path: Path) -> tuple[int, str]:
@@ -294,6 +313,7 @@ def _tail(descriptor: int, size: int, path: Path) -> tuple[int, str]:
             break
         block *= 4
     try:
-        return int(json.loads(line)["seq"]) + 1, _digest(line)
+        record = json.loads(line)
+        return int(record["seq"]) + 1, str(record["sum"])
     except (ValueError, KeyError, TypeError) as error:
         raise JournalError(f"{path}: the last line is not a record; this journal cannot be continued") from error

@@ -29,6 +29,10 @@ class Facts:
         self._providers = dict(providers)
         self._read: dict[str, Future[Any]] = {}
 
+    def provide(self, name: str, provider: Callable[[], Any]) -> None:
+        """Adds a provider of one more fact."""
+        self._providers[name] = provider
+
     def prefetch(self, names: Iterable[str]) -> None:
         """Starts reading; returns at once."""
         for name in sorted(set(names) & set(self._providers)):

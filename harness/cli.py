@@ -100,6 +100,7 @@ def app() -> None:
     "--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Settings of the deployment to check."
 )
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
+@click.option("--commits", default="", metavar="FIRST..LAST", help="The release's commits here, to rehearse their revert.")
 @click.option("--load-seconds", type=click.FloatRange(min=1), default=2.0, show_default=True, help="Length of the load run.")
 @click.option("--minutes", type=click.IntRange(min=5), default=60, show_default=True, help="Length of the watch, on its clock.")
 @click.option("--seed", type=int, default=None, help="Makes the fake's ids and codes repeatable.")
@@ -110,6 +111,7 @@ def rehearse(
     form: str,
     env_file: Path | None,
     features: Path | None,
+    commits: str,
     load_seconds: float,
     minutes: int,
     seed: int | None,
@@ -136,6 +138,7 @@ def rehearse(
         release=rehearsal.release_of(Path.cwd()),
         env_file=env_file,
         features=features,
+        commits=commits,
         load_s=load_seconds,
         minutes=minutes,
         seed=seed,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reference_impl.adapters.contact_store import ContactStore
     from reference_impl.settings import Settings
 
-__all__ = ["Migrated", "ReferenceSystem", "migrate", "serve", "settings_faults", "start", "subject", "work"]
+__all__ = ["Migrated", "ReferenceSystem", "migrate", "preload", "serve", "settings_faults", "start", "subject", "work"]
 
 ADMIN_EMAIL = "admin@rehearsal.invalid"
 PACKAGE = Path(str(resources.files("reference_impl")))
@@ -109,6 +109,13 @@ class ReferenceSystem:
         )
 
 
+def preload() -> None:
+    """Imports what serving the reference needs, so that it is there when it is asked for."""
+    import reference_impl.bootstrap
+    import reference_impl.entrypoints.http
+    import reference_impl.previous.app  # noqa: F401
+
+
 @contextlib.contextmanager
 def start(
     *, database: Database, workdir: Path, seed: int | None = None, environment: Mapping[str, str] | None = None
@@ -135,7 +142,7 @@ def start(
             database_url=database.url,
             evolution=evolution,
             clock=clock,
-            pace=VirtualPace(clock, quiesce=evolution.quiesce),
+            pace=VirtualPace(clock, quiesce=evolution.quiesce, open_calls=evolution.open_calls),
             log_path=workdir / LOG,
             environment={
                 "APP_ENV": "rehearsal",
@@ -145,7 +152,7 @@ def start(
                 "LOG_FILE": str(workdir / LOG),
                 "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
                 # Hours pass here in seconds, and every poll of every unit would be made in them.
-                "EVOLUTION_POLL_SECONDS": "300",
+                "EVOLUTION_POLL_SECONDS": "1800",
                 **made,
                 **(environment or {}),
             },

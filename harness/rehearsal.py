@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ MIGRATION_ID = "migration.applied"
 # Numbers of area code 11, which the provider takes as they are.
 RECIPIENTS = ("5511987650001", "5511987650002", "5511987650003", "5511987650004")
 HOUR_MIN = 60
+OWN_PROCESS_FACTS = ("modules", "features", "migration")
 
 
 class Listener(Protocol):
@@ -57,7 +59,8 @@ class Plan:
 
     database: as `harness.datastores.open_database` takes it. release: name, version, commit and the like. features: another
     folder of scenarios than the shipped one. load_users, load_s: the size of the load run. env_file: settings of the deployment
-    to check. environment: settings of the rehearsed backend to override.
+    to check. commits: the release's first and last commit in the repository here. environment: settings of the rehearsed backend
+    to override.
     """
 
     out: Path
@@ -72,6 +75,7 @@ class Plan:
     minutes: int = HOUR_MIN
     seed: int | None = None
     env_file: Path | None = None
+    commits: tuple[str, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -100,6 +104,7 @@ def plan(
     features: Path | None = None,
     tags: Sequence[str] = (),
     env_file: Path | None = None,
+    commits: str = "",
     load_s: float = 2.0,
     minutes: int = HOUR_MIN,
     seed: int | None = None,
@@ -110,6 +115,9 @@ def plan(
 
     if (out / JOURNAL).exists():
         raise UsageError(f"{out} holds the journal of another run; choose a new directory with --out")
+    first, dots, last = commits.partition("..")
+    if commits and not (first and dots and last):
+        raise UsageError(f"--commits {commits!r} is not of the form FIRST..LAST")
     scenarios = select(read_features(features or FEATURES), tags)
     return Plan(
         out=out,
@@ -120,6 +128,7 @@ def plan(
         features=features,
         tags=tuple(tags),
         env_file=env_file,
+        commits=(first, last) if commits else None,
         load_s=load_s,
         minutes=minutes,
         seed=seed,
@@ -132,7 +141,9 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
 
     Raises JournalError when nothing can be recorded.
     """
-    from harness.reference import start, subject
+    from harness.flow import observe
+    from harness.reference import preload, start, subject
+    from harness.release_gate import subject_of
 
     expected = plan.expected
     masker = Masker()
@@ -145,6 +156,8 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
     run = _Run(plan=plan, journal=journal, listener=listener, masker=masker, expected=expected)
     journal.fact("environment", _environment(plan))
     with contextlib.ExitStack() as stack:
+        # The backend's libraries take longer to import than a database takes to start.
+        threading.Thread(target=preload, name="preload", daemon=True).start()
         try:
             database = stack.enter_context(open_database(plan.database))
         except DatastoreError as error:
@@ -152,17 +165,24 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
         journal.fact("environment", _environment(plan, database))
         listener.note(f"database: {database.backend} {database.server_version} ({database.origin})")
         _migrate(run, database)
-        system = stack.enter_context(start(database=database, workdir=plan.out, seed=plan.seed, environment=plan.environment))
+        try:
+            system = stack.enter_context(start(database=database, workdir=plan.out, seed=plan.seed, environment=plan.environment))
+        except GateError as error:
+            return run.all_unanswered(f"the fake Evolution API did not start: {error}")
         masker.learn(system.secrets.values())
         journal.fact("package", _package(subject(database).source_roots))
+        facts = Facts(providers(subject_of(database, system, env_file=plan.env_file)))
+        # They run in processes of their own while the backend starts.
+        facts.prefetch(OWN_PROCESS_FACTS)
         with contextlib.ExitStack() as serving:
             try:
                 target = serving.enter_context(system.current())
             except (GateError, OSError) as error:
-                _gate(run, database, None, None)
+                _gate(run, facts)
                 return run.all_unanswered(f"the backend did not start: {error}")
             journal.fact("target", {"url": target.url, "evolution": "fake"})
-            _gate(run, database, system, target)
+            facts.provide("flow", lambda: observe(target, system.pace, system.evolution))
+            _gate(run, facts)
             _scenarios(run, target)
             _smoke(run, target, system)
             _load(run, target)
@@ -247,17 +267,10 @@ def _migrate(run: _Run, database: Database) -> None:
         )
 
 
-def _gate(run: _Run, database: Database, system: ReferenceSystem | None, target: Target | None) -> None:
-    from harness.flow import observe
-    from harness.release_gate import subject_of
-
+def _gate(run: _Run, facts: Facts) -> None:
     with run.part("gate", "Release gate"), run.journal.part("gate", expected=run.expected["gate"]):
-        facts = dict(providers(subject_of(database, system, env_file=run.plan.env_file)))
-        if system is not None and target is not None:
-            pace, control = system.pace, system.evolution
-            facts["flow"] = lambda: observe(target, pace, control)
         checks = [item for item in run.plan.checks if item.id in run.expected["gate"]]
-        outcomes = run_checks(checks, Facts(facts), on_outcome=run.note, masker=run.masker)
+        outcomes = run_checks(checks, facts, on_outcome=run.note, masker=run.masker)
         run.journal.fact(
             "not_applicable",
             [{"id": outcome.id, "reason": outcome.reason} for outcome in outcomes if outcome.status is Status.SKIP],
@@ -336,8 +349,11 @@ def _watch(run: _Run, target: Target, system: ReferenceSystem, database: Databas
 
 
 def _rollback(run: _Run, system: ReferenceSystem, database: Database) -> None:
+    from harness.load.run import Traffic
+    from harness.rollback.revert import Release
     from harness.rollback.run import run as run_rollback
 
+    commits, tag = run.plan.commits, f"failed-{run.plan.release.get('version') or 'release'}"
     with run.part("rollback", "Rollback"):
         run_rollback(
             journal=run.journal,
@@ -347,6 +363,9 @@ def _rollback(run: _Run, system: ReferenceSystem, database: Database) -> None:
             pace=system.pace,
             recipient=RECIPIENTS[0],
             workdir=run.plan.out / "rollback",
+            release=Release(repository=Path.cwd(), first=commits[0], last=commits[1], tag=tag) if commits else None,
+            no_release="no commits of the release were given (--commits FIRST..LAST)",
+            traffic=Traffic(users=2, duration_s=1.0, recipients=RECIPIENTS[:1]),
             secrets=tuple(system.secrets.values()),
             on_outcome=run.listener.outcome,
         )

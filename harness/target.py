@@ -96,12 +96,20 @@ class VirtualPace:
 
     It moves to where somebody waits to go on. A time limit is moved to only when nothing else happened for a while: a call that
     is merely slow, on a busy machine, must not be timed out by us. `quiesce` waits, so many seconds at most, until the fake has
-    no delivery under way, and raises HarnessError when it still has.
+    no delivery under way, and raises HarnessError when it still has; `open_calls` says how many calls the fake has not answered
+    yet: without one, no time limit on its answer can be what everybody waits for.
     """
 
-    def __init__(self, clock: TimeControl, *, quiesce: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        clock: TimeControl,
+        *,
+        quiesce: Callable[[float], object] = lambda _: None,
+        open_calls: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._clock = clock
         self._quiesce = quiesce
+        self._open_calls = open_calls
 
     def eventually(self, condition: Callable[[], T | None], *, within_s: float, what: str) -> T:
         began = self._clock.monotonic()
@@ -114,6 +122,10 @@ class VirtualPace:
             if spent >= within_s:
                 raise NotInTimeError(f"{what}: not within {within_s:g} s on the target's clock")
             if time.monotonic() - looked_at >= QUIET_S and self._nothing_under_way():
+                # What was under way until now may be what was awaited.
+                value = condition()
+                if value is not None and value is not False:
+                    return value
                 still = time.monotonic() - moved_at
                 if self._move(at_most=within_s - spent, still_s=still):
                     moved_at = time.monotonic()
@@ -149,7 +161,7 @@ class VirtualPace:
 
     def _move(self, *, at_most: float, still_s: float) -> bool:
         due = self._clock.next_wait()
-        if (due is None or due > at_most) and still_s >= LIMITS_AFTER_S:
+        if (due is None or due > at_most) and still_s >= LIMITS_AFTER_S and self._open_calls() > 0:
             due = self._clock.next_deadline()
         if due is None or due > at_most:
             return False

@@ -97,7 +97,17 @@ def test_parts_that_a_run_planned_and_never_began_are_missed(path: Path) -> None
 def test_an_edited_line_is_noticed(path: Path) -> None:
     recorded(path)
     path.write_text(path.read_text().replace('"label":"rows seen","value":1', '"label":"rows seen","value":9', 1))
-    assert read(path).damage == ("line 4: the record before it was changed after it was written",)
+    assert read(path).damage == ("line 3 was changed after it was written",)
+
+
+def test_a_record_that_was_put_in_afterwards_is_noticed(path: Path, tmp_path: Path) -> None:
+    recorded(path)
+    other = Journal.create(tmp_path / "other.jsonl", release=RELEASE)
+    for number in range(6):
+        other.fact("made up", number)
+    lines, made_up = path.read_text().splitlines(keepends=True), (tmp_path / "other.jsonl").read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], made_up[3], *lines[4:]]))
+    assert read(path).damage[0] == "line 4 does not follow the record before it: one of them was put in afterwards"
 
 
 def test_a_part_that_never_ended_is_named(path: Path) -> None:

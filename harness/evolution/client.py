@@ -34,6 +34,10 @@ class ControlVerbs:
         result: dict[str, Any] = self._get("health")
         return result
 
+    def open_calls(self) -> int:
+        """How many calls to the server's API are not answered yet."""
+        return int(self.health()["openRequests"])
+
     def scan(self, instance: str, *, phone: str | None = None, profile_name: str | None = None) -> str:
         """Scans the QR code on show; the digits of the telephone that did. The connection opens a moment later."""
         return str(self._tell(instance, "scan", phone=phone, profileName=profile_name)["phone"])

@@ -42,7 +42,7 @@ CHECKPOINTS = (5, 10, 20, 30, HOUR_MIN)
 # Access tokens live for 15 minutes.
 LOGIN_EVERY_MIN = 10
 DROP_AT_MIN = 3
-INBOUND_PER_HOUR = 40
+INBOUND_PER_HOUR = 20
 MARK_VISIBLE_S = 5.0
 QUIET_S = 5.0
 # Acknowledgements, and the return of a dropped connection, come within this time.

@@ -21,6 +21,7 @@ _VARIABLES = (
     ("BASE_URL", "https, reachable by the Evolution API: webhooks arrive there"),
     ("DATABASE_URL", "or SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"),
 )
+MIGRATION = "PRODUCTION_MIGRATION_GOLIVE.sql"
 
 
 @section(order=50, documents=(DocumentName.REPORT, DocumentName.EXECUTIVE, DocumentName.DEPLOYMENT))
@@ -29,10 +30,17 @@ def build(view: RunView) -> Iterator[Block]:
     yield Paragraph(content=("Commands are for a person to run; the tables beside them say what the rehearsal measured.",))
     yield Heading(text="Phase 1: database migrations")
     yield CodeBlock(
-        text=f'psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f {quoted(_migration_file(view), "PRODUCTION_MIGRATION_GOLIVE.sql")}',
+        text=f'psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f {quoted(_migration_file(view), MIGRATION)}',
         language="bash",
     )
-    yield Paragraph(content=("On Supabase: open the SQL editor, paste the whole file, run it, read every notice.",))
+    yield Paragraph(
+        content=(
+            (
+                "On Supabase: run it with psql over the direct connection. Its SQL editor puts everything into one transaction, "
+                "in which indexes cannot be built concurrently; the file then stops and changes nothing."
+            ),
+        )
+    )
     migration = view.fact("migration", facts.migration)
     took = seconds(None if isinstance(migration, Missing) else migration.duration_s)
     yield Table(
@@ -119,4 +127,4 @@ def _no_plan(missing: Missing) -> Row:
 
 def _migration_file(view: RunView) -> str:
     files = view.fact("package", facts.package)
-    return "" if isinstance(files, Missing) else next((file.path for file in files if file.path.endswith(".sql")), "")
+    return "" if isinstance(files, Missing) else next((file.path for file in files if file.path.endswith(f"/{MIGRATION}")), "")

@@ -1,0 +1,123 @@
+"""How clients wait for a target: time is moved only where somebody waits to go on, never past what was allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from harness.clock import VirtualClock
+from harness.errors import HarnessError, NotInTimeError
+from harness.target import RealPace, Target, VirtualPace
+
+
+@contextmanager
+def sleeping(sleep: Callable[[float], Any], seconds: float) -> Iterator[threading.Event]:
+    """Somebody in another thread who sleeps; the event is set when he went on."""
+    woken, asleep = threading.Event(), threading.Event()
+
+    async def nap() -> None:
+        napping = asyncio.ensure_future(sleep(seconds))
+        await asyncio.sleep(0)
+        asleep.set()
+        try:
+            await asyncio.wait_for(napping, 20)
+            woken.set()
+        except TimeoutError:
+            return
+
+    thread = threading.Thread(target=lambda: asyncio.run(nap()))
+    thread.start()
+    assert asleep.wait(10)
+    try:
+        yield woken
+    finally:
+        thread.join(30)
+
+
+def test_what_holds_already_moves_nothing() -> None:
+    clock = VirtualClock(frozen=True)
+    assert VirtualPace(clock).eventually(lambda: "there", within_s=5, what="it") == "there"
+    assert clock.monotonic() == 0
+
+
+def test_time_is_moved_to_where_somebody_goes_on() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.sleep, 4) as woken:
+        assert VirtualPace(clock).eventually(woken.is_set, within_s=5, what="the sleeper")
+    assert clock.monotonic() == 4
+
+
+def test_time_is_never_moved_past_what_was_allowed() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.sleep, 60) as woken:
+        with pytest.raises(NotInTimeError, match="the sleeper: not within 5 s on the target's clock"):
+            VirtualPace(clock).eventually(woken.is_set, within_s=5, what="the sleeper")
+        assert clock.monotonic() == 5
+        clock.advance(55)
+
+
+def test_a_call_that_waits_on_the_clock_is_helped_over_it() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.sleep, 5) as woken:
+        assert VirtualPace(clock).call(lambda: woken.wait(20))
+    assert clock.monotonic() == 5
+
+
+def test_a_call_that_is_merely_slow_is_not_timed_out() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.limit, 5) as timed_out:
+        slow = threading.Event()
+        threading.Timer(0.2, slow.set).start()
+        assert VirtualPace(clock).call(lambda: slow.wait(20))
+        assert clock.monotonic() == 0
+        assert not timed_out.is_set()
+        clock.advance(5)
+
+
+def test_a_limit_is_reached_when_nothing_else_happens() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.limit, 5) as timed_out:
+        assert VirtualPace(clock).call(lambda: timed_out.wait(20))
+    assert clock.monotonic() == 5
+
+
+def test_time_stands_while_deliveries_are_under_way() -> None:
+    clock = VirtualClock(frozen=True)
+    looks = []
+
+    def quiesce(_: float) -> None:
+        looks.append(clock.monotonic())
+        if len(looks) < 3:
+            raise HarnessError("1 delivery is still under way")
+
+    with sleeping(clock.sleep, 1) as woken:
+        assert VirtualPace(clock, quiesce=quiesce).eventually(woken.is_set, within_s=5, what="the sleeper")
+    assert looks[:3] == [0, 0, 0]
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    def refuse() -> None:
+        raise LookupError("refused")
+
+    with pytest.raises(LookupError, match="refused"):
+        VirtualPace(VirtualClock()).call(refuse)
+
+
+def test_real_time_is_waited_for_and_given_up() -> None:
+    looks = iter([None, False, "there"])
+    assert RealPace().eventually(lambda: next(looks), within_s=5, what="it") == "there"
+    assert RealPace().call(lambda: 3) == 3
+    with pytest.raises(NotInTimeError, match="it: not within 0.02 s"):
+        RealPace().eventually(lambda: None, within_s=0.02, what="it")
+
+
+def test_a_target_never_shows_its_credentials() -> None:
+    target = Target(
+        url="http://localhost", admin_email="a@b", admin_password="canary-1", control_token="canary-2", metrics_token="canary-3"
+    )
+    assert "canary" not in repr(target)
