@@ -53,7 +53,9 @@ class Release:
     def connect(self, headers: dict[str, str]) -> httpx.Response:
         """The provider takes five seconds on its clock to make an instance."""
         path, body = f"/units/{self.unit}/whatsapp/connect", {"provider": "evolution"}
-        return VirtualPace(self.clock).call(lambda: self.client.post(path, json=body, headers=headers))
+        return VirtualPace(self.clock, quiesce=self.evolution.quiesce, open_calls=self.evolution.open_calls).call(
+            lambda: self.client.post(path, json=body, headers=headers)
+        )
 
     def connected(self) -> dict[str, str]:
         """Connects and scans; the headers of the unit's administrator."""
@@ -70,7 +72,9 @@ class Release:
 
     def until(self, query: str, value: object) -> None:
         """Waits on the shared clock until `query` answers with one row of one `value`."""
-        VirtualPace(self.clock).eventually(lambda: self.rows(query) == [(value,)], within_s=60, what=query)
+        VirtualPace(self.clock, quiesce=self.evolution.quiesce, open_calls=self.evolution.open_calls).eventually(
+            lambda: self.rows(query) == [(value,)], within_s=60, what=query
+        )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database.conninfo) as connection:
