@@ -21,6 +21,10 @@ from gate.registry import Kind, registry
 __all__ = ["ASCII", "UNICODE", "Console", "Symbols", "fix_of", "printable", "summary_lines", "verdict_lines"]
 
 
+# More ids than this with one cause are one trouble, and their separate fixes are not its cure.
+MOST_ALIKE = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Symbols:
     """One sign for each status."""
@@ -290,11 +294,19 @@ def _total(outcomes: Sequence[Outcome]) -> tuple[Status | None, str]:
 
 
 def _finding_lines(findings: Iterable[Finding], fix: Callable[[str], str]) -> Iterator[str]:
+    """A line for each finding and one for what to do; ids that stand there for one and the same cause share a line."""
+    by_cause: dict[str, list[str]] = {}
     for finding in findings:
-        yield f"  {printable(finding.id)}: {printable(finding.why)}"
-        advice = fix(finding.id)
-        if advice:
-            yield f"    fix: {printable(advice)}"
+        by_cause.setdefault(finding.why, []).append(finding.id)
+    for why, ids in by_cause.items():
+        if len(ids) > MOST_ALIKE:
+            yield f"  {printable(', '.join(ids))}: {printable(why)}"
+            continue
+        for outcome_id in ids:
+            yield f"  {printable(outcome_id)}: {printable(why)}"
+            advice = fix(outcome_id)
+            if advice:
+                yield f"    fix: {printable(advice)}"
 
 
 def _can_encode(stream: TextIO, text: str) -> bool:

@@ -334,6 +334,8 @@ def _watch(run: _Run, target: Target, system: ReferenceSystem, database: Databas
     from harness.monitor.watch import run as run_watch
 
     with run.part("watch", "First hour"):
+        # Units that the scenarios left unscanned would show a new code every 45 seconds of the hour.
+        system.evolution.whatsapp(qr_lifetime=2.0 * 60 * HOUR_MIN)
         outcomes = run_watch(
             target,
             system.pace,

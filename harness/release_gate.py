@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,7 +44,12 @@ def subject_of(database: Database, system: ReferenceSystem | None = None, *, env
     found = replace(
         subject(database, system),
         features=FEATURES,
-        scenario_tests=(str(FEATURES / "test_scenarios.py"), "--golive-target", "http://127.0.0.1:9"),
+        scenario_tests=(
+            *(str(FEATURES / "test_scenarios.py"), "--golive-target", "http://127.0.0.1:9"),
+            # As the scenarios are run: with no configuration, conftest or plugin of whoever runs this.
+            *("-c", os.devnull, "--rootdir", str(FEATURES), "--noconftest", "--disable-plugin-autoload"),
+            *("-p", "pytest_bdd.plugin", "-p", "features.plugin"),
+        ),
         scenario_environment={"GOLIVE_ADMIN_EMAIL": "nobody@golive.invalid", "GOLIVE_ADMIN_PASSWORD": "not used to collect"},
     )
     return replace(found, environment=parse_dotenv(env_file)) if env_file is not None else found

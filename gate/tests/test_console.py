@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from gate.console import ASCII, UNICODE, Console, fix_of, printable, summary_lines, verdict_lines
-from gate.model import Evidence, Outcome, Status
+from gate.model import Decision, Evidence, Finding, Outcome, Status, Verdict
 from gate.registry import Kind, registry
 from gate.tests.outcomes import HOSTILE, MIXED, outcome, verdict
 
@@ -194,3 +194,12 @@ def test_a_pass_without_a_terminal_never_imports_rich() -> None:
 def test_of_two_outcomes_of_one_id_the_later_line_does_not_hide_the_first() -> None:
     failed = replace(MIXED[0], reason="first")
     assert "2 checks: 1 fail, 1 pass" in shown([failed, replace(MIXED[1], id=failed.id)])
+
+
+def test_many_ids_with_one_cause_share_a_line_and_few_keep_their_fixes() -> None:
+    down = tuple(Finding(id=f"smoke.step-{number}", why="error: the database is down") for number in range(5))
+    other = Finding(id="schema.campaigns", why="fail: missing")
+    verdict = Verdict(decision=Decision.HOLD, policy="p", unanswered=(*down, other))
+    lines = verdict_lines(verdict, fix=lambda _: "do this")
+    assert f"  {', '.join(finding.id for finding in down)}: error: the database is down" in lines
+    assert lines.count("    fix: do this") == 1
