@@ -167,10 +167,11 @@ def verdict_lines(verdict: Verdict, *, fix: Callable[[str], str] = fix_of) -> li
     """Why the decision is what it is, then what the exit status means; the last line is the decision's word alone."""
     lines: list[str] = []
     for title, findings in (
-        ("Blocking", verdict.blocking),
-        ("Unanswered", verdict.unanswered),
-        ("Waived", verdict.waived),
         ("Noted", verdict.noted),
+        ("Waived", verdict.waived),
+        ("Unanswered", verdict.unanswered),
+        # Last, beside the decision: in a long log that is where people look.
+        ("Blocking", verdict.blocking),
     ):
         if findings:
             lines.append(f"{title}:")

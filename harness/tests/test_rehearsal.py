@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gate.journal import read
 from gate.model import Outcome, Status
 from harness import rehearsal
 from harness.datastores import Database, open_database
+from harness.scenarios import FEATURES
 from harness.tests.running import Finished, golive
 
 pytestmark = pytest.mark.process
@@ -187,30 +189,79 @@ def test_an_unreachable_database_is_never_go_and_is_told_without_its_password(co
     assert "canary-password" not in (tmp_path / "run" / "journal.jsonl").read_text()
 
 
-class _Planter:
-    """A listener that writes an unmasked secret into the backend's log while the rehearsal runs."""
+def short_plan(tmp_path: Path, features: Path | None = None) -> rehearsal.Plan:
+    """A rehearsal on SQLite with one scenario and a watch of five minutes."""
+    return rehearsal.plan(
+        out=tmp_path / "run",
+        database="memory",
+        release={"name": "planted"},
+        features=features,
+        tags=["@id:unknown-instance-tolerated"],
+        minutes=5,
+    )
+
+
+class _Silent:
+    """A listener that shows nothing."""
+
+    def part(self, title: str, expected: int) -> None:
+        pass
+
+    def outcome(self, outcome: Outcome) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """A copy of the scenarios that somebody is about to get wrong."""
+    copy = tmp_path / "features"
+    for path in FEATURES.rglob("*.feature"):
+        target = copy / path.relative_to(FEATURES)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return copy
+
+
+def test_a_failing_scenario_is_no_go_with_what_was_expected_and_seen(features: Path, tmp_path: Path) -> None:
+    path = features / "webhooks" / "refusals.feature"
+    path.write_text(path.read_text().replace('the warning "unknown_instance"', 'the warning "well_known_instance"'))
+    rehearsal.rehearse(short_plan(tmp_path, features), _Silent())
+    judged = golive("judge", tmp_path / "run", cwd=tmp_path)
+    assert (judged.status, judged.last_line) == (1, "NO-GO"), judged.output
+    assert "scenario.unknown-instance-tolerated" in last_lines(judged)
+    assert "well_known_instance" in last_lines(judged)
+
+
+def test_a_scenario_file_that_no_test_binds_holds_and_is_named(features: Path, tmp_path: Path) -> None:
+    (features / ".later").mkdir()
+    text = (features / "webhooks" / "refusals.feature").read_text()
+    (features / ".later" / "forgotten.feature").write_text(
+        text.replace("@id:", "@id:later-").replace("Scenario: ", "Scenario: Later ")
+    )
+    rehearsal.rehearse(short_plan(tmp_path, features), _Silent())
+    judged = golive("judge", tmp_path / "run", cwd=tmp_path)
+    assert (judged.status, judged.last_line) == (3, "HOLD"), judged.output
+    assert "forgotten.feature" in judged.output
+
+
+class _Planter(_Silent):
+    """Writes an unmasked secret into the backend's log while the rehearsal runs."""
 
     def __init__(self, log: Path, line: str) -> None:
         self._log = log
         self._line = line
-        self.outcomes: list[Outcome] = []
 
     def part(self, title: str, expected: int) -> None:
         if title == "Smoke test":
             with self._log.open("a") as file:
                 file.write(self._line + "\n")
 
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def note(self, text: str) -> None:
-        pass
-
 
 def test_an_unmasked_secret_in_the_backends_log_is_no_go(tmp_path: Path) -> None:
-    plan = rehearsal.plan(
-        out=tmp_path / "run", database="memory", release={"name": "planted"}, tags=["@id:invalid-provider-refused"], minutes=5
-    )
+    plan = short_plan(tmp_path)
     line = json.dumps({"level": "info", "message": "login", "header": "Authorization: Bearer c2VjcmV0LXRva2VuLXZhbHVl"})
     rehearsal.rehearse(plan, _Planter(tmp_path / "run" / "backend.log", line))
     judged = golive("judge", tmp_path / "run", cwd=tmp_path)
