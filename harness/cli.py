@@ -422,7 +422,8 @@ def watch(
 ) -> int:
     """Watch the first hour: prove the sources, then judge every signal at T+5, 10, 20, 30 and 60.
 
-    On the embedded reference the hour passes on a clock that is moved; against a real target it takes an hour.
+    On the embedded reference the hour passes on a clock that is moved; against a real target it takes an hour. Beside the
+    credentials GOLIVE_METRICS_TOKEN opens the target's /metrics, and GOLIVE_LOG names its log on this machine.
 
     \b
     Examples:
@@ -676,6 +677,8 @@ def _on_target(
     from harness import targets
     from harness.rehearsal import JOURNAL, release_of
 
+    if evolution_url and not target_url:
+        raise click.UsageError("--evolution is the fake behind --target; give both, or neither for the embedded reference")
     console = _console(form)
     with _run_directory(out) as directory:
         chosen = (

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 
+from gate.journal import read
 from gate.registry import Kind, registry
 from harness import cli
 from harness.tests.running import environment, golive
@@ -58,6 +59,9 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
         (["e2e", "--tags", "@sead"], "@seed"),
         (["e2e", "--target", "localhost:8000"], "is no address; write http://"),
         (["e2e", "--target", "http://127.0.0.1:1"], "set GOLIVE_ADMIN_EMAIL, GOLIVE_ADMIN_PASSWORD in the environment"),
+        (["e2e", "--evolution", "http://127.0.0.1:1"], "give both"),
+        (["smoke", "--recipient", "somebody"], "a recipient of 8 to 15 digits"),
+        (["rehearse", "--commits", "HEAD"], "not of the form FIRST..LAST"),
         (["smoke"], "--recipient"),
         (["load", "--users", "0", "--recipient", "5511987650001"], "0 is not in the range"),
         (["rehearse", "--policy", "no-such.toml"], "no such file"),
@@ -128,6 +132,36 @@ def test_the_gate_answers_in_every_format_with_the_same_status(tmp_path: Path) -
     as_junit = golive(*arguments, "--format", "junit", cwd=tmp_path)
     assert as_junit.status == 0
     assert len(ElementTree.fromstring(as_junit.output).findall(".//testcase")) >= 23
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["smoke"],
+        ["load", "--seconds", "1"],
+        ["watch"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_part_by_itself_runs_on_the_embedded_reference(arguments: list[str], tmp_path: Path) -> None:
+    done = golive(*arguments, "--recipient", "5511987650001", "--database", "memory", "--out", tmp_path / "run", cwd=tmp_path)
+    assert (done.status, done.last_line) == (0, "GO"), done.output + done.errors
+    recording = read(tmp_path / "run" / "journal.jsonl")
+    assert {outcome.id.partition(".")[0] for outcome in recording.outcomes} == {arguments[0]}
+    assert "5511987650001" not in (tmp_path / "run" / "journal.jsonl").read_text()
+
+
+@pytest.mark.parametrize("command", ["smoke", "load"])
+def test_a_target_that_does_not_answer_holds(command: str, tmp_path: Path) -> None:
+    done = golive(
+        *(command, "--target", "http://127.0.0.1:1", "--recipient", "5511987650001"),
+        cwd=tmp_path,
+        GOLIVE_ADMIN_EMAIL="admin@example.invalid",
+        GOLIVE_ADMIN_PASSWORD="canary-password",
+    )
+    assert (done.status, done.last_line) == (3, "HOLD")
+    assert "no answer from http://127.0.0.1:1" in done.output
+    assert "canary-password" not in done.output + done.errors
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
