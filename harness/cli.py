@@ -148,6 +148,9 @@ def rehearse(
     with show:
         rehearsal.rehearse(plan, show)
     verdict, outcomes = _conclude(directory, policy)
+    # Where a bar was shown, nothing else was seen of the single answers.
+    if console.fancy and form == "text":
+        console.summary(outcomes)
     _documents(directory, policy, console)
     return _tell(verdict, outcomes, form, console)
 
