@@ -66,8 +66,12 @@ def judge(outcomes: Iterable[Outcome], policy: Policy, today: date) -> Verdict:
             waived.append(Finding(id=missing, why=f"no answer – waived by {waivers[missing].owner}: {waivers[missing].reason}"))
         elif not policy.is_advisory(missing):
             unanswered.append(Finding(id=missing, why="no answer"))
-    # What is advisory or waived does not speak for its family: else a failure there could help.
-    speaking = [item for item in found if not policy.is_advisory(item) and not (item in waivers and _is_bad(found[item]))]
+    # What failed or was not answered does not speak for its family where it is advisory or waived: else a failure could help.
+    speaking = [
+        item
+        for item, outcome in found.items()
+        if not ((policy.is_advisory(item) or item in waivers) and _says_nothing(outcome, policy))
+    ]
     unanswered += [
         Finding(id=pattern, why="nothing answered")
         for pattern in policy.required
@@ -98,8 +102,10 @@ def _worst_by_id(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
     return worst
 
 
-def _is_bad(outcome: Outcome) -> bool:
-    return outcome.status is not Status.PASS
+def _says_nothing(outcome: Outcome, policy: Policy) -> bool:
+    if outcome.status is Status.SKIP:
+        return not policy.allows_skip(outcome.id)
+    return outcome.status in (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
 
 
 def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:

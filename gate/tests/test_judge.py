@@ -150,6 +150,14 @@ def test_skips_alone_are_never_go_even_where_each_is_allowed() -> None:
     assert "nothing seen is never GO" in verdict.unanswered[0].why
 
 
+def test_an_advisory_pass_speaks_for_its_family_and_an_advisory_failure_does_not() -> None:
+    policy = Policy(name="p", required=("schema.*", "flow.*"), advisory=("schema.*",))
+    passed = outcome("flow.a", Status.PASS)
+    assert judge([passed, outcome("schema.a", Status.PASS)], policy, TODAY).decision is Decision.GO
+    assert judge([passed, outcome("schema.a", Status.WARN)], policy, TODAY).decision is Decision.GO
+    assert judge([passed, outcome("schema.a", Status.FAIL)], policy, TODAY).decision is Decision.HOLD
+
+
 def test_an_advisory_failure_is_noted_and_does_not_block() -> None:
     policy = Policy(name="p", required=("schema.a",), advisory=("schema.b",))
     verdict = judge([outcome("schema.a", Status.PASS), outcome("schema.b", Status.FAIL)], policy, TODAY)
