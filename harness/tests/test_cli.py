@@ -19,6 +19,7 @@ import pytest
 from gate.journal import read
 from gate.registry import Kind, registry
 from harness import cli
+from harness.target import RealPace
 from harness.tests.running import environment, golive
 
 pytestmark = pytest.mark.process
@@ -227,7 +228,9 @@ def test_an_interrupted_rehearsal_stops_its_children_and_leaves_a_readable_journ
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "golive: interrupted; children are stopped and the journal is whole"
     assert "Traceback" not in errors
-    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    RealPace().eventually(
+        lambda: not [child for child in children if Path(f"/proc/{child}").exists()], within_s=20, what="the end of all children"
+    )
     judged = golive("judge", run, cwd=tmp_path)
     assert (judged.status, judged.last_line) == (3, "HOLD")
     assert "began and never ended" in judged.output

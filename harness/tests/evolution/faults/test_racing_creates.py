@@ -1,24 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
 
 from harness.evolution import FakeEvolution
+from harness.target import RealPace
+
+HELD_S = 3600.0
 
 
-def test_overlapping_creates_leave_no_instance(
-    evolution: FakeEvolution, api: httpx.Client, patiently: Callable[[Callable[[], Any]], Any]
-) -> None:
-    evolution.inject("racing-creates", seconds=1)
+def test_overlapping_creates_leave_no_instance(evolution: FakeEvolution, api: httpx.Client) -> None:
+    evolution.inject("racing-creates", seconds=HELD_S)
     wish = {"instanceName": "shop", "integration": "WHATSAPP-BAILEYS"}
-
-    def overlap() -> list[int]:
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            return [answer.status_code for answer in pool.map(lambda _: api.post("/instance/create", json=wish), range(2))]
-
-    assert sorted(patiently(overlap)) == [201, 400]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        answers = [pool.submit(api.post, "/instance/create", json=wish) for _ in range(2)]
+        RealPace().eventually(lambda: evolution.open_calls() == 2, within_s=20, what="both creates under way")
+        evolution.advance(HELD_S + 1)
+        assert sorted(answer.result().status_code for answer in answers) == [201, 400]
     evolution.advance(1)
     assert api.get("/instance/fetchInstances").json() == []
