@@ -363,6 +363,7 @@ def smoke(
 @_target_options
 @click.option("--users", type=click.IntRange(min=1), default=4, show_default=True, help="Users at the same time.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="How long.")
+@click.option("--p95-ms", type=click.FloatRange(min=1), default=500.0, show_default=True, help="The p95 latency to keep.")
 @click.option(
     "--recipient", "recipients", multiple=True, required=True, metavar="DIGITS", help="Who gets messages; may be repeated."
 )
@@ -375,6 +376,7 @@ def load(
     database: str,
     users: int,
     seconds: float,
+    p95_ms: float,
     recipients: tuple[str, ...],
     policy_name: str,
     out: Path | None,
@@ -389,13 +391,14 @@ def load(
     """
     from gate import policy as policies
     from harness.load import expected_ids
-    from harness.load.run import Traffic, run
+    from harness.load.run import Thresholds, Traffic, run
 
     policy = policies.load(policy_name)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         traffic = Traffic(users=users, duration_s=seconds, recipients=recipients)
-        run(target, traffic, journal=journal, workdir=directory / "load", on_outcome=show.outcome)
+        thresholds = Thresholds(p95_ms=p95_ms)
+        run(target, traffic, thresholds=thresholds, journal=journal, workdir=directory / "load", on_outcome=show.outcome)
 
     return _on_target(
         target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True, connected=True

@@ -139,7 +139,7 @@ def test_the_gate_answers_in_every_format_with_the_same_status(tmp_path: Path) -
     "arguments",
     [
         ["smoke"],
-        ["load", "--seconds", "1"],
+        ["load", "--seconds", "3", "--p95-ms", "10000"],
         ["watch"],
     ],
     ids=lambda arguments: arguments[0],
