@@ -23,7 +23,7 @@ POLL_S = 0.005
 # How long nothing may happen before time is moved on, and before what was awaited is given up.
 QUIET_S = 0.03
 LIMITS_AFTER_S = 0.5
-GIVEN_UP_S = 2.0
+GIVEN_UP_S = 6.0
 # How long deliveries may be under way before time is not moved on this once.
 PATIENCE_S = 0.5
 # A call that hangs on a wait of the system is helped over waits of this length; longer ones belong to background work.
