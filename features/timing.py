@@ -97,7 +97,7 @@ def target_time(control: EvolutionControl | None, uptime: Callable[[], float | N
     after = uptime()
     follows = before is not None and after is not None and after - before >= _PROBE_S * 0.9
     return (
-        TargetTime(VirtualPace(clock, quiesce=control.quiesce, open_calls=control.open_calls), clock)
+        TargetTime(VirtualPace(clock, quiesce=control.quiesce, held_calls=control.held_calls), clock)
         if follows
         else TargetTime(RealPace())
     )

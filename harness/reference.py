@@ -142,7 +142,7 @@ def start(
             database_url=database.url,
             evolution=evolution,
             clock=clock,
-            pace=VirtualPace(clock, quiesce=evolution.quiesce, open_calls=evolution.open_calls),
+            pace=VirtualPace(clock, quiesce=evolution.quiesce, held_calls=evolution.held_calls),
             log_path=workdir / LOG,
             environment={
                 "APP_ENV": "rehearsal",

@@ -94,10 +94,10 @@ class RealPace:
 class VirtualPace:
     """Moves the target's clock instead of waiting, when nothing happens and never past what was allowed.
 
-    It moves to where somebody waits to go on. A time limit is moved to only when nothing else happened for a while: a call that
-    is merely slow, on a busy machine, must not be timed out by us. `quiesce` waits, so many seconds at most, until the fake has
-    no delivery under way, and raises HarnessError when it still has; `open_calls` says how many calls the fake has not answered
-    yet: without one, no time limit on its answer can be what everybody waits for.
+    It moves to where somebody waits to go on. A time limit is moved to, or past, only when a call is held for longer: one that is
+    merely slow, on a busy machine, must not be timed out by us. `quiesce` waits, so many seconds at most, until the fake has
+    no delivery under way, and raises HarnessError when it still has; `held_calls` says how many calls to the fake wait on the
+    clock. Safe to use from several threads: of those who see that nothing happens, one moves.
     """
 
     def __init__(
@@ -105,15 +105,17 @@ class VirtualPace:
         clock: TimeControl,
         *,
         quiesce: Callable[[float], object] = lambda _: None,
-        open_calls: Callable[[], int] = lambda: 1,
+        held_calls: Callable[[], int] = lambda: 1,
     ) -> None:
         self._clock = clock
         self._quiesce = quiesce
-        self._open_calls = open_calls
+        self._held_calls = held_calls
+        self._turn = threading.Lock()
+        self._moved_at = 0.0
 
     def eventually(self, condition: Callable[[], T | None], *, within_s: float, what: str) -> T:
         began = self._clock.monotonic()
-        looked_at = moved_at = time.monotonic()
+        since = looked_at = time.monotonic()
         while True:
             value = condition()
             if value is not None and value is not False:
@@ -126,10 +128,7 @@ class VirtualPace:
                 value = condition()
                 if value is not None and value is not False:
                     return value
-                still = time.monotonic() - moved_at
-                if self._move(at_most=within_s - spent, still_s=still):
-                    moved_at = time.monotonic()
-                elif still >= GIVEN_UP_S:
+                if not self._move(at_most=within_s - spent, since=since) and self._still_s(since) >= GIVEN_UP_S:
                     # Nobody is due in time and nothing happens: spend the rest at once and look a last time.
                     self._clock.advance(within_s - spent)
                 looked_at = time.monotonic()
@@ -150,23 +149,35 @@ class VirtualPace:
 
         thread = threading.Thread(target=work, name="call-on-target", daemon=True)
         thread.start()
-        moved_at = time.monotonic()
+        since = time.monotonic()
         while not done.wait(QUIET_S):
-            still = time.monotonic() - moved_at
-            if self._nothing_under_way() and not done.is_set() and self._move(at_most=LONGEST_WAIT_IN_A_CALL_S, still_s=still):
-                moved_at = time.monotonic()
+            if self._nothing_under_way() and not done.is_set():
+                self._move(at_most=LONGEST_WAIT_IN_A_CALL_S, since=since)
         if errors:
             raise errors[0]
         return results[0]
 
-    def _move(self, *, at_most: float, still_s: float) -> bool:
-        due = self._clock.next_wait()
-        if (due is None or due > at_most) and still_s >= LIMITS_AFTER_S and self._open_calls() > 0:
-            due = self._clock.next_deadline()
-        if due is None or due > at_most:
-            return False
-        self._clock.advance(due)
-        return True
+    def _still_s(self, since: float) -> float:
+        """For how long time has not been moved, counted from `since` at most."""
+        return time.monotonic() - max(since, self._moved_at)
+
+    def _move(self, *, at_most: float, since: float) -> bool:
+        """Whether time has just been moved, by us or by another thread."""
+        with self._turn:
+            if self._still_s(since) < QUIET_S:
+                return True
+            # In this order: time flows between the two, and a wait must not look later than itself.
+            limit = self._clock.next_deadline()
+            due = self._clock.next_wait()
+            if limit is not None and limit < (at_most if due is None else due):
+                if self._still_s(since) < LIMITS_AFTER_S or self._held_calls() == 0:
+                    return False
+                due = limit
+            if due is None or due > at_most:
+                return False
+            self._clock.advance(due)
+            self._moved_at = time.monotonic()
+            return True
 
     def _nothing_under_way(self) -> bool:
         try:

@@ -47,7 +47,7 @@ def remote(url: str, evolution_url: str, environment: Mapping[str, str]) -> Iter
 
     with EvolutionControl(target.evolution_url, target.control_token) as control:
         moved = control.read_clock()["nextDeadline"] is not None or control.read_clock().get("frozen") is not None
-        yield target, VirtualPace(control, quiesce=control.quiesce, open_calls=control.open_calls) if moved else RealPace()
+        yield target, VirtualPace(control, quiesce=control.quiesce, held_calls=control.held_calls) if moved else RealPace()
 
 
 @contextlib.contextmanager

@@ -221,8 +221,7 @@ class _Surface:
                 path=request.path,
             )
             fake.faults.strike(arrival)
-            if arrival.hold > 0:
-                await fake.clock.sleep(arrival.hold)
+            await fake.pause(arrival.hold)
             return await self._handle(request)
         except ApiError as error:
             _report(fake, error)

@@ -30,13 +30,17 @@ class ControlVerbs:
         return self._post(f"instances/{quote(instance, safe='')}/{verb}", **body)
 
     def health(self) -> dict[str, Any]:
-        """`status`, `url`, `clock` and `openRequests`: how many requests wait for their answer."""
+        """`status`, `url`, `clock`, `openRequests` (not answered yet) and `heldRequests` (of these, waiting on the clock)."""
         result: dict[str, Any] = self._get("health")
         return result
 
     def open_calls(self) -> int:
         """How many calls to the server's API are not answered yet."""
         return int(self.health()["openRequests"])
+
+    def held_calls(self) -> int:
+        """How many of them wait on the clock, as a slow answer does."""
+        return int(self.health()["heldRequests"])
 
     def scan(self, instance: str, *, phone: str | None = None, profile_name: str | None = None) -> str:
         """Scans the QR code on show; the digits of the telephone that did. The connection opens a moment later."""

@@ -49,6 +49,7 @@ class Control:
                     "url": self._fake.address,
                     "clock": type(self._fake.clock).__name__,
                     "openRequests": len(self._fake.handlers),
+                    "heldRequests": self._fake.held,
                 }
             case "GET", ["instances"]:
                 return {"instances": [self._shown(instance) for instance in self._fake.store.instances.values()]}

@@ -53,6 +53,7 @@ class Fake:
         # Requests that are open, and what clients have asked for before they hung up.
         self.handlers: set[asyncio.Task[Any]] = set()
         self.abandoned: set[asyncio.Task[Any]] = set()
+        self._paused: set[asyncio.Task[Any]] = set()
 
     @property
     def server_url(self) -> str:
@@ -64,6 +65,22 @@ class Fake:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def pause(self, seconds: float) -> None:
+        """Lets a request wait on the clock."""
+        task = asyncio.current_task()
+        if seconds <= 0 or task is None:
+            return
+        self._paused.add(task)
+        try:
+            await self.clock.sleep(seconds)
+        finally:
+            self._paused.discard(task)
+
+    @property
+    def held(self) -> int:
+        """How many open requests wait on the clock; whoever moves it past their client's time limit makes that client give up."""
+        return len(self._paused - self.abandoned)
 
     def emit(
         self, instance: Instance, event: str, data: Any, *, extra: Mapping[str, Any] | None = None

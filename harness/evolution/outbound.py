@@ -97,8 +97,7 @@ class Outbound:
                 raise SocketClosedError(whatsapp.check_failure)
             seam = Checking(instance=instance.name, number=unknown[0][0], numbers=len(unknown), hold=whatsapp.check_delay)
             fake.faults.strike(seam)
-            if seam.hold > 0:
-                await fake.clock.sleep(seam.hold)
+            await fake.pause(seam.hold)
             for jid, number in unknown:
                 known = whatsapp.look_up(jid)
                 if known is not None and seam.other_form:
@@ -138,8 +137,7 @@ class Outbound:
         fake = self._fake
         connection = self.in_memory(instance, method)
         fake.faults.strike(arrival := Sending(instance=instance.name, number=number_to_jid(number), route=route))
-        if arrival.hold > 0:
-            await fake.clock.sleep(arrival.hold)
+        await fake.pause(arrival.hold)
         if upload:
             try:
                 self.socket(instance, connection, "waUploadToServer")
@@ -152,8 +150,7 @@ class Outbound:
         jid = checked["jid"]
         if not checked["exists"]:
             raise bad_request("[object Object]" if is_group(jid) else checked)
-        if options.get("delay"):
-            await fake.clock.sleep(options["delay"] / 1000)
+        await fake.pause((options.get("delay") or 0) / 1000)
         try:
             self.socket(instance, connection, "sendMessage")
         except SocketClosedError as closed:
@@ -169,8 +166,7 @@ class Outbound:
             fake.emit(instance, "messages.upsert", on_wire({**raw, "status": "SERVER_ACK", "pushName": instance.profile_name}))
         if sent.close is not None and connection.state == "open":
             self._lifecycle.close(instance, sent.close)
-        if sent.hold > 0:
-            await fake.clock.sleep(sent.hold)
+        await fake.pause(sent.hold)
         answer: dict[str, Any] = on_wire(raw)
         return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +84,25 @@ def test_a_limit_is_reached_when_nothing_else_happens() -> None:
     clock = VirtualClock(frozen=True)
     with sleeping(clock.limit, 5) as timed_out:
         assert VirtualPace(clock).call(lambda: timed_out.wait(20))
+    assert clock.monotonic() == 5
+
+
+def test_a_limit_on_the_way_to_a_wait_is_not_passed_while_no_call_is_held() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.limit, 5) as timed_out, sleeping(clock.sleep, 9) as background:
+        slow = threading.Event()
+        threading.Timer(0.7, slow.set).start()
+        assert VirtualPace(clock, held_calls=lambda: 0).call(lambda: slow.wait(20))
+        assert (clock.monotonic(), timed_out.is_set(), background.is_set()) == (0, False, False)
+        clock.advance(9)
+
+
+def test_several_who_wait_at_once_move_time_once() -> None:
+    clock = VirtualClock(frozen=True)
+    pace = VirtualPace(clock)
+    with sleeping(clock.sleep, 5) as woken, ThreadPoolExecutor(4) as pool:
+        for call in [pool.submit(pace.call, lambda: woken.wait(20)) for _ in range(4)]:
+            assert call.result()
     assert clock.monotonic() == 5
 
 

@@ -290,7 +290,7 @@ async def profile(call: Call) -> Answer:
 async def presence(call: Call) -> Answer:
     body = call.valid(_PRESENCE)
     _using_socket(call, "presenceSubscribe")
-    await call.fake.clock.sleep(body["delay"] / 1000)
+    await call.fake.pause(body["delay"] / 1000)
     return Answer(status=201, body={"presence": body["presence"]})
 
 

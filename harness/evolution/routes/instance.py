@@ -52,8 +52,7 @@ async def create(call: Call) -> Answer:
     seam = Creating(instance=body["instanceName"])
     fake.faults.strike(seam)
     row = _row(call, body)
-    if seam.hold > 0:
-        await fake.clock.sleep(seam.hold)
+    await fake.pause(seam.hold)
     winner = fake.store.find(row.name)
     if winner is not None:
         # Both found the name free; the loser's error path deletes what the winner has written.
@@ -71,7 +70,7 @@ async def create(call: Call) -> Answer:
     if wants_code:
         call.parts.lifecycle.connect(row, phone=body.get("number"))
         await _let_begin()
-        await fake.clock.sleep(_WAIT_AFTER_CREATE)
+        await fake.pause(_WAIT_AFTER_CREATE)
     answer = {
         "instance": {
             "instanceName": row.name,
@@ -161,7 +160,7 @@ async def connect(call: Call) -> Answer:
     if connection.state == "close":
         lifecycle.connect(instance, phone=call.query.get("number"))
         await _let_begin()
-        await call.fake.clock.sleep(_WAIT_AFTER_CONNECT)
+        await call.fake.pause(_WAIT_AFTER_CONNECT)
     return Answer(status=200, body=lifecycle.current_code(instance))
 
 

@@ -53,7 +53,7 @@ class Release:
     def connect(self, headers: dict[str, str]) -> httpx.Response:
         """The provider takes five seconds on its clock to make an instance."""
         path, body = f"/units/{self.unit}/whatsapp/connect", {"provider": "evolution"}
-        return VirtualPace(self.clock, quiesce=self.evolution.quiesce, open_calls=self.evolution.open_calls).call(
+        return VirtualPace(self.clock, quiesce=self.evolution.quiesce, held_calls=self.evolution.held_calls).call(
             lambda: self.client.post(path, json=body, headers=headers)
         )
 
@@ -72,7 +72,7 @@ class Release:
 
     def until(self, query: str, value: object) -> None:
         """Waits on the shared clock until `query` answers with one row of one `value`."""
-        VirtualPace(self.clock, quiesce=self.evolution.quiesce, open_calls=self.evolution.open_calls).eventually(
+        VirtualPace(self.clock, quiesce=self.evolution.quiesce, held_calls=self.evolution.held_calls).eventually(
             lambda: self.rows(query) == [(value,)], within_s=60, what=query
         )
 

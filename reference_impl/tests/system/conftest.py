@@ -277,7 +277,7 @@ def _running(store: str, database_url: str, owner_url: str, workdir: Path) -> It
                 url=url,
                 environment=environment,
                 clock=clock,
-                pace=VirtualPace(clock, quiesce=control.quiesce, open_calls=control.open_calls),
+                pace=VirtualPace(clock, quiesce=control.quiesce, held_calls=control.held_calls),
                 client=client,
                 control=control,
                 store=store,
