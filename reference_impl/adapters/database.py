@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -15,11 +16,13 @@ from sqlalchemy.pool import StaticPool
 from reference_impl.adapters import schema
 from reference_impl.adapters.repositories import SqlUnitOfWork
 from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError
+from reference_impl.domain.invariants import existing
 
 __all__ = ["Database"]
 
 # The provider is never called inside a transaction, so one that takes longer than this is stuck.
 _TIMEOUTS = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000"
+_SYSTEM = "app.scope = 'system'"
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
 
 
@@ -50,7 +53,8 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=True,
+            # `_begun` says BEGIN itself, together with the scope; the driver ends what it finds begun.
+            isolation_level="AUTOCOMMIT",
             hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
@@ -77,7 +81,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raises StorageUnavailableError when no query is answered."""
-        async with self._transaction() as connection:
+        async with self._transaction(_SYSTEM) as connection:
             await connection.execute(sa.text("SELECT 1"))
 
     def connections_in_use(self) -> int:
@@ -85,34 +89,51 @@ class Database:
         pool = self._engine.pool if self._engine is not None else None
         return pool.checkedout() if isinstance(pool, sa.pool.QueuePool) else 0
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def unit_of_work(self, unit_id: UUID | None) -> AsyncIterator[SqlUnitOfWork]:
         """One transaction in the scope of `unit_id`, or of the whole system when None; commits unless the block raises.
 
         Raises StorageUnavailableError when the database cannot be used; then nothing was changed. Do not nest.
         """
-        async with self._transaction() as connection:
-            if not self.is_embedded:
-                setting, value = ("app.scope", "system") if unit_id is None else ("app.unit_id", str(unit_id))
-                await connection.execute(_SET_CONFIG, {"setting": setting, "value": value})
+        scope = _SYSTEM if unit_id is None else f"app.unit_id = '{UUID(str(unit_id))}'"
+        async with self._transaction(scope) as connection:
             yield SqlUnitOfWork(connection)
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        if self._engine is None:
+    @contextlib.asynccontextmanager
+    async def _transaction(self, scope: str) -> AsyncIterator[AsyncConnection]:
+        engine = self._engine
+        if engine is None:
             raise StorageUnavailableError("The database is not open")
         try:
-            if self._turn is None:
-                async with self._engine.begin() as connection:
+            if self._turn is not None:
+                async with self._turn, engine.begin() as connection:
                     yield connection
-            else:
-                async with self._turn, self._engine.begin() as connection:
-                    yield connection
-        except _UNAVAILABLE as error:
+                return
+            try:
+                connection = await _begun(engine, scope)
+            except psycopg.OperationalError:
+                # The server has gone since the last transaction, and with it every pooled connection. Nothing was done yet.
+                await engine.dispose()
+                connection = await _begun(engine, scope)
+            async with contextlib.aclosing(connection), connection.begin():
+                yield connection
+        except (*_UNAVAILABLE, psycopg.OperationalError) as error:
             raise StorageUnavailableError("The database cannot be used now") from error
 
 
-_SET_CONFIG = sa.text("SELECT set_config(:setting, :value, true)")
+async def _begun(engine: AsyncEngine, scope: str) -> AsyncConnection:
+    """A connection in a new transaction with its scope set: one round trip, where a ping, BEGIN and a setting would be three."""
+    connection = await engine.connect()
+    try:
+        raw = await connection.get_raw_connection()
+        driver: psycopg.AsyncConnection[Any] = existing(raw.driver_connection, "a connection that is checked out has one")
+        # Several statements cannot be prepared.
+        await driver.execute(f"BEGIN; SET LOCAL {scope}".encode(), prepare=False)
+    except BaseException:
+        await connection.invalidate()
+        await connection.close()
+        raise
+    return connection
 
 
 def _async_url(url: str) -> sa.URL:

@@ -105,7 +105,9 @@ class PreviousRelease:
             timeout=5,
             open=False,
         )
-        self._provider = httpx.AsyncClient(base_url=evolution_url, headers={"apikey": evolution_key}, timeout=15)
+        self._provider = httpx.AsyncClient(
+            base_url=evolution_url, headers={"apikey": evolution_key}, timeout=15, verify=evolution_url.startswith("https:")
+        )
         self._base_url = base_url.rstrip("/")
         self._jwt_secret = jwt_secret
         self._clock = clock
