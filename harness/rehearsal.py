@@ -347,6 +347,7 @@ def _watch(run: _Run, target: Target, system: ReferenceSystem, database: Databas
             recipients=RECIPIENTS,
             database_url=database.url if database.backend == "postgresql" else "",
             secrets=system.secrets.values(),
+            control=system.evolution,
             on_note=run.listener.note,
         )
         for outcome in outcomes:

@@ -20,7 +20,7 @@ from harness.smoke.session import Answer, Session
 from harness.target import Pace
 
 if TYPE_CHECKING:
-    from harness.evolution.client import EvolutionControl
+    from harness.evolution.client import ControlVerbs
 
 __all__ = ["ACCEPTED", "FAILED", "NOT_KNOWN", "RECEIVED", "REFUSED", "Plan", "Traffic", "due", "schedule"]
 
@@ -68,7 +68,7 @@ class Traffic:
     """Makes the traffic minute by minute. `done` counts what became of it; `readings` compares it with what the provider saw."""
 
     def __init__(
-        self, session: Session, pace: Pace, plan: Plan, *, units: Sequence[str], control: EvolutionControl | None
+        self, session: Session, pace: Pace, plan: Plan, *, units: Sequence[str], control: ControlVerbs | None
     ) -> None:
         if (plan.sends or plan.inbound) and not units:
             raise HarnessError("no unit is connected: the watch could send nothing; connect one first")

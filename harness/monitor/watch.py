@@ -32,7 +32,7 @@ from harness.smoke.session import Session
 from harness.target import Pace, Target, VirtualPace
 
 if TYPE_CHECKING:
-    from harness.evolution.client import EvolutionControl
+    from harness.evolution.client import ControlVerbs
 
 __all__ = ["CHECKPOINTS", "SOURCES_ID", "Checkpoint", "run", "signals"]
 
@@ -84,7 +84,7 @@ class _RealTime:
 class _MovedTime:
     """Moves the clock that fake and backend share; `step_s` at a time."""
 
-    def __init__(self, control: EvolutionControl, step_s: float) -> None:
+    def __init__(self, control: ControlVerbs, step_s: float) -> None:
         self._control = control
         self._step_s = step_s
         self._began = self._now()
@@ -177,13 +177,15 @@ def run(
     database_url: str = "",
     secrets: Iterable[str] = (),
     mapping: Path = MAPPING,
+    control: ControlVerbs | None = None,
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Watches `minutes` minutes; appends `watch.sources`, an outcome a signal, facts `plan`, `watch.checkpoints`, `watch.series`.
 
     Without a `plan`, one is made from `expected_sends` and `recipients` that suffices for a decision. `secrets` are values that
-    must not be in the log. A rule that says roll back ends the watch at once. Never raises for what the target does.
+    must not be in the log. `control` reaches a fake in this process; otherwise the target's control plane is asked. A rule that
+    says roll back ends the watch at once. Never raises for what the target does.
     """
     items = signals()
     hidden = tuple(secrets)
@@ -204,6 +206,7 @@ def run(
                 database_url=database_url,
                 secrets=hidden,
                 mapping=mapping,
+                control=control,
                 on_checkpoint=on_checkpoint,
             )
         except GateError as error:
@@ -251,6 +254,7 @@ def _watched(
     database_url: str,
     secrets: tuple[str, ...],
     mapping: Path,
+    control: ControlVerbs | None,
     on_checkpoint: Callable[[Checkpoint], None],
 ) -> list[Outcome]:
     if minutes < 1 or step_s <= 0:
@@ -274,8 +278,7 @@ def _watched(
     with ExitStack() as stack:
         session = stack.enter_context(Session(target))
         session.must_login()
-        control = None
-        if target.evolution_url:
+        if control is None and target.evolution_url:
             # Against a real provider the fake need not be installed.
             from harness.evolution.client import EvolutionControl
 
@@ -400,7 +403,7 @@ def _lost(why: str) -> dict[str, str]:
     return dict.fromkeys(("lock_waits", "connections_used"), why) if why else {}
 
 
-def _not_applicable(database_url: str, control: EvolutionControl | None) -> dict[str, str]:
+def _not_applicable(database_url: str, control: ControlVerbs | None) -> dict[str, str]:
     skipped = {}
     if not database_url:
         skipped["watch.database-locks"] = "no database URL was given, so locks cannot be looked at"
