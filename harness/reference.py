@@ -32,6 +32,8 @@ __all__ = ["Migrated", "ReferenceSystem", "migrate", "preload", "serve", "settin
 ADMIN_EMAIL = "admin@rehearsal.invalid"
 PACKAGE = Path(str(resources.files("reference_impl")))
 LOG = "backend.log"
+# Not a setting of the backend: it opens the fake's control plane.
+CONTROL_TOKEN = "control token"  # noqa: S105 - its name
 # The modules by the names that the application uses, and the routes that are there because of them.
 MODULES = (
     ImportedModule(
@@ -103,7 +105,7 @@ class ReferenceSystem:
             admin_email=ADMIN_EMAIL,
             admin_password=self.secrets["BOOTSTRAP_ADMIN_PASSWORD"],
             evolution_url=self.evolution.url,
-            control_token=self.secrets["control token"],
+            control_token=self.secrets[CONTROL_TOKEN],
             metrics_token=self.secrets["METRICS_TOKEN"],
             log_path=self.log_path,
         )
@@ -118,22 +120,24 @@ def preload() -> None:
 
 @contextlib.contextmanager
 def start(
-    *, database: Database, workdir: Path, seed: int | None = None, environment: Mapping[str, str] | None = None
+    *,
+    database: Database,
+    workdir: Path,
+    seed: int | None = None,
+    secrets: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[ReferenceSystem]:
     """Starts a fake Evolution API and prepares the reference backend on a migrated database; nothing is served yet.
 
-    The backend's log is `workdir/backend.log`. Keys and passwords are made for this run alone. `environment` overrides settings.
+    The backend's log is `workdir/backend.log`. Keys and passwords are made for this run alone, unless `secrets` are those of
+    another system of the same run. `environment` overrides settings.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     clock = VirtualClock()
-    made = {
-        name: secrets.token_urlsafe(36)
-        for name in ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD")
-    }
-    token = secrets.token_urlsafe(36)
+    known = dict(secrets or _made_secrets())
     with (
         bind("127.0.0.1", 0) as listener,
-        FakeEvolution(key=made["EVOLUTION_API_KEY"], clock=clock, control_token=token, seed=seed) as evolution,
+        FakeEvolution(key=known["EVOLUTION_API_KEY"], clock=clock, control_token=known[CONTROL_TOKEN], seed=seed) as evolution,
     ):
         host, port = listener.getsockname()
         url = f"http://{host}:{port}"
@@ -153,12 +157,17 @@ def start(
                 "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
                 # Hours pass here in seconds, and every poll of every unit would be made in them.
                 "EVOLUTION_POLL_SECONDS": "1800",
-                **made,
+                **{name: value for name, value in known.items() if name != CONTROL_TOKEN},
                 **(environment or {}),
             },
-            secrets={**made, "control token": token},
+            secrets=known,
             _listener=listener,
         )
+
+
+def _made_secrets() -> Mapping[str, str]:
+    names = ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD")
+    return {name: secrets.token_urlsafe(36) for name in (*names, CONTROL_TOKEN)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A whole go-live on one machine: from the migration of a database to the rollback, every part writing to one journal.
 
-The parts run one after the other and none may take the others down: what keeps a part from answering becomes an ERROR under every
-id that it owed. Nothing is decided here.
+The parts run one after the other, scenarios and rollback beside them on a system of their own, and none may take the others down:
+what keeps a part from answering becomes an ERROR under every id that it owed. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,9 +31,22 @@ from harness.target import Target
 from harness.targets import UNIT_SLUG, make_unit
 
 if TYPE_CHECKING:
+    from harness.beside import Beside
     from harness.reference import ReferenceSystem
 
-__all__ = ["JOURNAL", "Listener", "Plan", "database_fact", "plan", "rehearse", "release_of"]
+__all__ = [
+    "JOURNAL",
+    "Listener",
+    "Plan",
+    "Run",
+    "connect_a_unit",
+    "database_fact",
+    "plan",
+    "rehearse",
+    "release_of",
+    "rollback",
+    "scenarios",
+]
 
 JOURNAL = "journal.jsonl"
 MIGRATION_ID = "migration.applied"
@@ -88,10 +101,10 @@ class Plan:
         return {
             "migration": (MIGRATION_ID,),
             "gate": tuple(item.id for item in self.checks if "logs" not in item.facts),
-            "scenarios": self.scenario_ids,
             "smoke": tuple(smoke.expected_ids()),
             "load": tuple(load.expected_ids()),
             "watch": tuple(monitor.expected_ids()),
+            "scenarios": self.scenario_ids,
             "rollback": tuple(rollback.expected_ids()),
             # Last: what was logged is only complete when nothing runs any more.
             "logs": tuple(item.id for item in self.checks if "logs" in item.facts),
@@ -155,7 +168,7 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
         expected=[outcome_id for ids in expected.values() for outcome_id in ids],
         masker=masker,
     )
-    run = _Run(plan=plan, journal=journal, listener=listener, masker=masker, expected=expected)
+    run = Run(plan=plan, journal=journal, listener=listener, masker=masker, expected=expected)
     journal.fact("environment", _environment(plan))
     with contextlib.ExitStack() as stack:
         # The backend's libraries take longer to import than a database takes to start.
@@ -176,26 +189,29 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
         facts = Facts(providers(subject_of(database, system, env_file=plan.env_file)))
         # They run in processes of their own while the backend starts.
         facts.prefetch(OWN_PROCESS_FACTS)
+        beside = stack.enter_context(contextlib.ExitStack())
+        second = beside.enter_context(_beside(run, database, system.secrets))
         with contextlib.ExitStack() as serving:
             try:
                 target = serving.enter_context(system.current())
             except (GateError, OSError) as error:
+                # Only one of us may answer for its parts.
+                beside.close()
                 _gate(run, facts)
                 return run.all_unanswered(f"the backend did not start: {error}")
             journal.fact("target", {"url": target.url, "evolution": "fake"})
             facts.provide("flow", lambda: observe(target, system.pace, system.evolution))
             _gate(run, facts)
-            _scenarios(run, target)
             _smoke(run, target, system)
             _load(run, target)
             _watch(run, target, system, database)
-        _rollback(run, system, database)
-        _logs(run, database, system)
+        _follow(run, second)
+        _logs(run, database, system, second)
     return journal.path
 
 
 @dataclass(slots=True, kw_only=True)
-class _Run:
+class Run:
     """What the parts share."""
 
     plan: Plan
@@ -236,7 +252,7 @@ class _Run:
         return self.journal.path
 
 
-def _migrate(run: _Run, database: Database) -> None:
+def _migrate(run: Run, database: Database) -> None:
     from harness.reference import migrate
 
     with run.part("migration", "Migration"), run.journal.part("migration", expected=[MIGRATION_ID]):
@@ -269,7 +285,7 @@ def _migrate(run: _Run, database: Database) -> None:
         )
 
 
-def _gate(run: _Run, facts: Facts) -> None:
+def _gate(run: Run, facts: Facts) -> None:
     with run.part("gate", "Release gate"), run.journal.part("gate", expected=run.expected["gate"]):
         checks = [item for item in run.plan.checks if item.id in run.expected["gate"]]
         outcomes = run_checks(checks, facts, on_outcome=run.note, masker=run.masker)
@@ -279,17 +295,46 @@ def _gate(run: _Run, facts: Facts) -> None:
         )
 
 
-def _logs(run: _Run, database: Database, system: ReferenceSystem) -> None:
-    """Looks for leaks in everything that the backend logged during the whole rehearsal."""
+@contextlib.contextmanager
+def _beside(run: Run, database: Database, secrets: Mapping[str, str]) -> Iterator[Beside | None]:
+    """The second process; None, and an ERROR under every id of its parts, when it cannot be started."""
+    from harness.beside import PARTS, beside
+
+    with contextlib.ExitStack() as stack:
+        try:
+            second = stack.enter_context(beside(run.plan, run.journal, database, secrets=secrets))
+        except (GateError, OSError) as error:
+            for name in PARTS:
+                run.unanswered(name, f"the part could not be started: {error}")
+            yield None
+        else:
+            yield second
+
+
+def _follow(run: Run, second: Beside | None) -> None:
+    from harness.beside import PARTS
+
+    if second is None:
+        return
+    for name, title in PARTS.items():
+        with run.part(name, title):
+            second.follow(name, run.expected[name], run.listener)
+
+
+def _logs(run: Run, database: Database, system: ReferenceSystem, second: Beside | None) -> None:
+    """Looks for leaks in everything that both backends logged during the whole rehearsal."""
     from harness.release_gate import subject_of
 
     with run.part("logs", "Logs"), run.journal.part("logs", expected=run.expected["logs"]):
         checks = [item for item in run.plan.checks if item.id in run.expected["logs"]]
-        facts = Facts(providers(subject_of(database, system)))
-        run_checks(checks, facts, on_outcome=run.note, masker=run.masker)
+        seen = subject_of(database, system)
+        if second is not None:
+            seen = replace(seen, logs=(*seen.logs, second.backend_log))
+        run_checks(checks, Facts(providers(seen)), on_outcome=run.note, masker=run.masker)
 
 
-def _scenarios(run: _Run, target: Target) -> None:
+def scenarios(run: Run, target: Target) -> None:
+    """Runs the scenarios against `target`."""
     from harness.scenarios import run as run_scenarios
 
     with run.part("scenarios", "Scenarios"):
@@ -303,7 +348,14 @@ def _scenarios(run: _Run, target: Target) -> None:
         )
 
 
-def _smoke(run: _Run, target: Target, system: ReferenceSystem) -> None:
+def connect_a_unit(target: Target, system: ReferenceSystem) -> None:
+    """Gives the target a unit whose WhatsApp is connected, as the first deployment of a release has."""
+    from harness.targets import connect
+
+    connect(target, system.pace, make_unit(target, system.pace))
+
+
+def _smoke(run: Run, target: Target, system: ReferenceSystem) -> None:
     from harness.smoke.walk import run as run_smoke
 
     with run.part("smoke", "Smoke test"):
@@ -318,7 +370,7 @@ def _smoke(run: _Run, target: Target, system: ReferenceSystem) -> None:
         )
 
 
-def _load(run: _Run, target: Target) -> None:
+def _load(run: Run, target: Target) -> None:
     from harness.load.run import Thresholds, Traffic
     from harness.load.run import run as run_load
 
@@ -333,7 +385,7 @@ def _load(run: _Run, target: Target) -> None:
         )
 
 
-def _watch(run: _Run, target: Target, system: ReferenceSystem, database: Database) -> None:
+def _watch(run: Run, target: Target, system: ReferenceSystem, database: Database) -> None:
     from harness.monitor.watch import run as run_watch
 
     with run.part("watch", "First hour"):
@@ -354,7 +406,8 @@ def _watch(run: _Run, target: Target, system: ReferenceSystem, database: Databas
             run.listener.outcome(outcome)
 
 
-def _rollback(run: _Run, system: ReferenceSystem, database: Database) -> None:
+def rollback(run: Run, system: ReferenceSystem, database: Database) -> None:
+    """Puts the previous release back in place of this one, and this one again."""
     from harness.load.run import Thresholds, Traffic
     from harness.rollback.revert import Release
     from harness.rollback.run import run as run_rollback

@@ -22,6 +22,8 @@ T = TypeVar("T")
 POLL_S = 0.005
 # How long nothing may happen before time is moved on, and before what was awaited is given up.
 QUIET_S = 0.03
+_ANSWERS_OF_QUIET = 3.0
+_FORGETS = 0.8
 LIMITS_AFTER_S = 0.5
 GIVEN_UP_S = 6.0
 # How long deliveries may be under way before time is not moved on this once.
@@ -112,18 +114,19 @@ class VirtualPace:
         self._held_calls = held_calls
         self._turn = threading.Lock()
         self._moved_at = 0.0
+        self._answer_s = 0.0
 
     def eventually(self, condition: Callable[[], T | None], *, within_s: float, what: str) -> T:
         began = self._clock.monotonic()
         since = looked_at = time.monotonic()
         while True:
-            value = condition()
+            value = self._timed(condition)
             if value is not None and value is not False:
                 return value
             spent = self._clock.monotonic() - began
             if spent >= within_s:
                 raise NotInTimeError(f"{what}: not within {within_s:g} s on the target's clock")
-            if time.monotonic() - looked_at >= QUIET_S and self._nothing_under_way():
+            if time.monotonic() - looked_at >= self._quiet_s() and self._nothing_under_way():
                 # What was under way until now may be what was awaited.
                 value = condition()
                 if value is not None and value is not False:
@@ -150,12 +153,22 @@ class VirtualPace:
         thread = threading.Thread(target=work, name="call-on-target", daemon=True)
         thread.start()
         since = time.monotonic()
-        while not done.wait(QUIET_S):
+        while not done.wait(self._quiet_s()):
             if self._nothing_under_way() and not done.is_set():
                 self._move(at_most=LONGEST_WAIT_IN_A_CALL_S, since=since)
         if errors:
             raise errors[0]
         return results[0]
+
+    def _timed(self, condition: Callable[[], T | None]) -> T | None:
+        began = time.monotonic()
+        value = condition()
+        self._answer_s = max(time.monotonic() - began, self._answer_s * _FORGETS)
+        return value
+
+    def _quiet_s(self) -> float:
+        """How long nothing may happen: on a busy machine what is under way out of our sight takes longer, as answers do."""
+        return max(QUIET_S, _ANSWERS_OF_QUIET * self._answer_s)
 
     def _still_s(self, since: float) -> float:
         """For how long time has not been moved, counted from `since` at most."""
@@ -164,7 +177,7 @@ class VirtualPace:
     def _move(self, *, at_most: float, since: float) -> bool:
         """Whether time has just been moved, by us or by another thread."""
         with self._turn:
-            if self._still_s(since) < QUIET_S:
+            if self._still_s(since) < self._quiet_s():
                 return True
             # In this order: time flows between the two, and a wait must not look later than itself.
             limit = self._clock.next_deadline()

@@ -67,9 +67,7 @@ def schedule(*, expected_sends: int, rates: Sequence[Rate], recipients: Sequence
 class Traffic:
     """Makes the traffic minute by minute. `done` counts what became of it; `readings` compares it with what the provider saw."""
 
-    def __init__(
-        self, session: Session, pace: Pace, plan: Plan, *, units: Sequence[str], control: ControlVerbs | None
-    ) -> None:
+    def __init__(self, session: Session, pace: Pace, plan: Plan, *, units: Sequence[str], control: ControlVerbs | None) -> None:
         if (plan.sends or plan.inbound) and not units:
             raise HarnessError("no unit is connected: the watch could send nothing; connect one first")
         self._session = session

@@ -216,7 +216,7 @@ def test_an_interrupted_rehearsal_stops_its_children_and_leaves_a_readable_journ
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("Scenarios"):
+            if line.startswith("Smoke test"):
                 break
         deadline = time.monotonic() + 30
         children: set[int] = set()

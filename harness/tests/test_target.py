@@ -106,6 +106,26 @@ def test_several_who_wait_at_once_move_time_once() -> None:
     assert clock.monotonic() == 5
 
 
+def test_a_target_that_answers_slowly_is_given_longer_before_time_is_moved() -> None:
+    clock = VirtualClock(frozen=True)
+    done = threading.Event()
+
+    def slow_look() -> bool:
+        # What the target does meanwhile takes as long as two or three of its answers.
+        if not done.is_set() and not timers:
+            timers.append(threading.Timer(0.25, done.set))
+            timers[0].start()
+        blocked.wait(0.1)
+        return done.is_set()
+
+    blocked = threading.Event()
+    timers: list[threading.Timer] = []
+    with sleeping(clock.sleep, 4) as woken:
+        assert VirtualPace(clock).eventually(slow_look, within_s=5, what="the target")
+        assert (clock.monotonic(), woken.is_set()) == (0, False)
+        clock.advance(4)
+
+
 def test_time_stands_while_deliveries_are_under_way() -> None:
     clock = VirtualClock(frozen=True)
     looks = []

@@ -1,0 +1,206 @@
+"""The parts of a rehearsal that run beside the others, on a second core: scenarios and rollback, on a system of their own.
+
+A child process has its own database, fake, backend and clock; only the journal is shared. It ends when the pipe to its standard
+input does, so neither Ctrl-C nor the death of its parent leaves it behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gate.errors import GateError
+from gate.journal import Journal, read
+from gate.masking import Masker
+from gate.model import Outcome
+from harness.datastores import Database, open_database
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.rehearsal import Listener, Plan
+
+__all__ = ["PARTS", "Beside", "beside"]
+
+PARTS = {"scenarios": "Scenarios", "rollback": "Rollback"}
+LOG = "beside.log"
+WORKDIR = "beside"
+TIME_LIMIT_S = 900.0
+_POLL_S = 0.05
+_STOP_S = 20.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Beside:
+    """The child as its parent sees it. `backend_log` is where its backend logs."""
+
+    child: subprocess.Popen[bytes]
+    journal: Path
+    backend_log: Path
+    output: Path
+    masker: Masker
+    _shown: set[str] = field(default_factory=set)
+
+    def follow(self, name: str, ids: tuple[str, ...], listener: Listener) -> None:
+        """Tells the outcomes of a part as they come, until the part has ended. Raises HarnessError when it never will."""
+        deadline = time.monotonic() + TIME_LIMIT_S
+        while True:
+            over = self.child.poll() is not None
+            recording = read(self.journal)
+            for outcome in recording.outcomes:
+                if outcome.id in ids and outcome.id not in self._shown:
+                    self._shown.add(outcome.id)
+                    listener.outcome(outcome)
+            if any(part.name == name and part.ended_at is not None for part in recording.parts):
+                return
+            if over:
+                raise HarnessError(f"the process of this part ended with status {self.child.returncode}: {self._last_words()}")
+            if time.monotonic() >= deadline:
+                raise HarnessError(f"the process of this part did not end it within {TIME_LIMIT_S:g} s and was stopped")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(_POLL_S)
+
+    def _last_words(self) -> str:
+        lines = self.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return self.masker.text(lines[-1]) if lines else "it wrote nothing"
+
+
+@contextlib.contextmanager
+def beside(plan: Plan, journal: Journal, database: Database, *, secrets: Mapping[str, str]) -> Iterator[Beside]:
+    """Starts the child on a new database of the same kind and stops it at the end. Raises GateError when it cannot be started."""
+    with contextlib.ExitStack() as stack:
+        url = "memory"
+        if database.backend == "postgresql":
+            url = stack.enter_context(database.throwaway()).url
+        question = {
+            "out": str(plan.out.absolute()),
+            "database": url,
+            "release": dict(plan.release),
+            "scenario_ids": plan.scenario_ids,
+            "features": str(plan.features.absolute()) if plan.features is not None else None,
+            "tags": plan.tags,
+            "seed": plan.seed,
+            "commits": plan.commits,
+            "environment": dict(plan.environment),
+            "journal": str(journal.path.absolute()),
+            "secrets": dict(secrets),
+        }
+        output = stack.enter_context((plan.out / LOG).open("wb"))
+        child = subprocess.Popen(
+            [sys.executable, "-m", "harness.beside"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_packages(), os.environ.get("PYTHONPATH", ""))))},
+            start_new_session=True,
+        )
+        stack.callback(_stop, child)
+        if child.stdin is None:
+            raise HarnessError("the second process has no standard input")
+        child.stdin.write(json.dumps(question).encode() + b"\n")
+        child.stdin.flush()
+        yield Beside(
+            child=child,
+            journal=journal.path,
+            backend_log=plan.out / WORKDIR / "backend.log",
+            output=plan.out / LOG,
+            masker=Masker(secrets.values()),
+        )
+
+
+def _packages() -> str:
+    # The child may start in any directory: the packages are found where this one was.
+    return str(Path(__file__).resolve().parents[1])
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+    try:
+        child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def main() -> int:
+    """The child: its question is one line of JSON on standard input."""
+    question = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    try:
+        _work(question)
+    except KeyboardInterrupt:
+        return 130
+    except (GateError, OSError) as error:
+        print(Masker(question["secrets"].values()).text(str(error)), file=sys.stderr)  # noqa: T201 - the child's last words
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _work(question: Mapping[str, Any]) -> None:
+    from harness import rehearsal
+    from harness.reference import migrate, start
+
+    plan = rehearsal.Plan(
+        out=Path(question["out"]),
+        database=question["database"],
+        release=question["release"],
+        checks=(),
+        scenario_ids=tuple(question["scenario_ids"]),
+        features=Path(question["features"]) if question["features"] else None,
+        tags=tuple(question["tags"]),
+        seed=question["seed"],
+        commits=tuple(question["commits"]) if question["commits"] else None,
+        environment=question["environment"],
+    )
+    masker = Masker(question["secrets"].values())
+    run = rehearsal.Run(
+        plan=plan,
+        journal=Journal(Path(question["journal"]), masker=masker),
+        listener=_Silent(),
+        masker=masker,
+        expected=plan.expected,
+    )
+    with open_database(plan.database) as database:
+        migrate(database.url)
+        workdir = plan.out / WORKDIR
+        with start(
+            database=database, workdir=workdir, seed=plan.seed, secrets=question["secrets"], environment=plan.environment
+        ) as system:
+            with system.current() as target:
+                rehearsal.scenarios(run, target)
+                rehearsal.connect_a_unit(target, system)
+            rehearsal.rollback(run, system, database)
+
+
+class _Silent:
+    """The parent shows what the journal says."""
+
+    def part(self, title: str, expected: int) -> None:
+        del title, expected
+
+    def outcome(self, outcome: Outcome) -> None:
+        del outcome
+
+    def note(self, text: str) -> None:
+        del text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
