@@ -53,7 +53,7 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=0,
             pool_timeout=5,
-            # `_begun` says BEGIN itself, together with the scope; the driver ends what it finds begun.
+            # `_begin` says BEGIN itself, together with the scope; the driver ends what it finds begun.
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
             connect_args={
@@ -109,19 +109,21 @@ class Database:
                 async with self._turn, engine.begin() as connection:
                     yield connection
                 return
-            try:
-                connection = await _begun(engine, scope)
-            except psycopg.OperationalError:
-                # The server has gone since the last transaction, and with it every pooled connection. Nothing was done yet.
-                await engine.dispose()
-                connection = await _begun(engine, scope)
+            connection = await self._begun(engine, scope)
             async with contextlib.aclosing(connection), connection.begin():
                 yield connection
         except (*_UNAVAILABLE, psycopg.OperationalError) as error:
             raise StorageUnavailableError("The database cannot be used now") from error
 
+    async def _begun(self, engine: AsyncEngine, scope: str) -> AsyncConnection:
+        # When the server has restarted, every pooled connection is dead, and each is found so once. Nothing was done on it yet.
+        for _ in range(self._pool_size):
+            with contextlib.suppress(psycopg.OperationalError):
+                return await _begin(engine, scope)
+        return await _begin(engine, scope)
 
-async def _begun(engine: AsyncEngine, scope: str) -> AsyncConnection:
+
+async def _begin(engine: AsyncEngine, scope: str) -> AsyncConnection:
     """A connection in a new transaction with its scope set: one round trip, where a ping, BEGIN and a setting would be three."""
     connection = await engine.connect()
     try:

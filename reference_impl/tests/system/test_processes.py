@@ -117,3 +117,20 @@ def _fresh(email: str, client: httpx.Client) -> dict[str, str]:
     # The child lives on the machine's clock: it takes tokens of its own time only.
     answer = client.post("/admin/login", json={"email": email, "password": PASSWORD})
     return {"Authorization": f"Bearer {answer.json()['accessToken']}"}
+
+
+def test_connections_that_the_database_has_closed_cost_no_request(on_postgres: System) -> None:
+    unit = on_postgres.shared()
+
+    def status() -> int:
+        return unit.request("GET", f"{unit.whatsapp}/status").status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        # Several at a time, so that the pool holds several connections.
+        assert {future.result() for future in [pool.submit(status) for _ in range(24)]} == {200}
+        closed = on_postgres.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'reference-backend'"
+        )
+        assert len(closed) > 1, "the pool held several connections"
+        assert {future.result() for future in [pool.submit(status) for _ in range(24)]} == {200}
