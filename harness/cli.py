@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,7 +57,8 @@ _database_option = click.option(
     "--database",
     default="embedded",
     show_default=True,
-    help="A URL (postgresql://…, sqlite://…), 'embedded' (a real Postgres without a server) or 'memory' (SQLite).",
+    help="A URL (postgresql://…, sqlite://…), 'embedded' (a real Postgres without a server), 'docker:' or 'docker:IMAGE' "
+    "(in a container) or 'memory' (SQLite).",
 )
 _out_option = click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Directory of the run's journal and documents; a new one."
@@ -586,14 +587,45 @@ def fake() -> None:
 @fake.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option("--key", envvar="GOLIVE_EVOLUTION_KEY", required=True, help="The global API key; or GOLIVE_EVOLUTION_KEY.")
+@click.option(
+    "--key",
+    envvar=["GOLIVE_EVOLUTION_KEY", "AUTHENTICATION_API_KEY"],
+    required=True,
+    show_envvar=True,
+    help="The global API key.",
+)
 @click.option(
     "--control-token", envvar="GOLIVE_CONTROL_TOKEN", default="", help="Opens the control plane; or GOLIVE_CONTROL_TOKEN."
 )
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Where the control plane is also served, open whatever happens to the API's port; a free one when not given.",
+)
+@click.option(
+    "--control-from-anywhere",
+    envvar="GOLIVE_CONTROL_FROM_ANYWHERE",
+    is_flag=True,
+    help="The control plane answers other machines too, with its token.",
+)
 @click.option("--virtual-clock", is_flag=True, help="A clock that the control plane can move.")
-@click.option("--seed", type=int, default=None, help="Makes ids, tokens and codes repeatable.")
-def fake_serve(host: str, port: int, key: str, control_token: str, virtual_clock: bool, seed: int | None) -> int:
-    """Serve the fake; prints its address when it answers.
+@click.option("--frozen", is_flag=True, help="With --virtual-clock: it stands still until the control plane moves it.")
+@click.option("--seed", type=int, envvar="GOLIVE_FAKE_SEED", default=None, help="Makes ids, tokens and codes repeatable.")
+def fake_serve(
+    host: str,
+    port: int,
+    key: str,
+    control_token: str,
+    control_port: int,
+    control_from_anywhere: bool,
+    virtual_clock: bool,
+    frozen: bool,
+    seed: int | None,
+) -> int:
+    """Serve the fake; prints its address when it answers, and with a control token that of the phone simulator.
+
+    The real server's own variables (SERVER_URL, QRCODE_LIMIT, WEBHOOK_GLOBAL_URL, TZ, …) are read from the environment.
 
     \b
     Examples:
@@ -602,37 +634,72 @@ def fake_serve(host: str, port: int, key: str, control_token: str, virtual_clock
     """
     from harness.clock import SystemClock, VirtualClock
     from harness.evolution.server import serve
+    from harness.evolution.settings import ServerSettings
 
-    serve(
-        host=host,
-        port=port,
-        key=key,
-        control_token=control_token or None,
-        seed=seed,
-        clock=VirtualClock() if virtual_clock else SystemClock(),
-        on_ready=click.echo,
-    )
+    if frozen and not virtual_clock:
+        raise click.UsageError("--frozen is for a clock that can be moved: add --virtual-clock")
+    # To be told to stop is how serving ends.
+    with suppress(KeyboardInterrupt):
+        serve(
+            host=host,
+            port=port,
+            key=key,
+            control_token=control_token or None,
+            seed=seed,
+            clock=VirtualClock(frozen=frozen) if virtual_clock else SystemClock(),
+            settings=ServerSettings.from_environment(os.environ),
+            control_from_anywhere=control_from_anywhere,
+            control_port=control_port,
+            on_ready=lambda url: click.echo(f"{url}\nphone simulator: {url}/__fake__/phone" if control_token else url),
+        )
+    return 0
+
+
+@fake.command("image")
+@click.option("--tag", default="", help="The image's name; golive-fake:VERSION or golive-postgres:VERSION when not given.")
+@click.option(
+    "--base",
+    default="auto",
+    show_default=True,
+    metavar="auto|debian|IMAGE",
+    help="What to build on: an image with Python, 'debian' (made with mmdebstrap), or the first of these that can be had.",
+)
+@click.option("--postgres", is_flag=True, help="A Postgres that stands in for the official image, instead of the fake.")
+def fake_image(tag: str, base: str, postgres: bool) -> int:
+    """Build a container image of the fake, also where there is no registry.
+
+    \b
+    Examples:
+      golive fake image
+      golive fake image --base debian --tag fake:test
+      docker run --rm -p 8080:8080 -e GOLIVE_EVOLUTION_KEY -e GOLIVE_CONTROL_TOKEN golive-fake:VERSION --virtual-clock
+    """
+    from harness.image.build import Kind, build, default_tag
+
+    kind: Kind = "postgres" if postgres else "fake"
+    image = build(kind, tag=tag or default_tag(kind), base=base)
+    click.echo(f"{image.tag}: {image.size / 1e6:.0f} MB, on {image.base}")
     return 0
 
 
 @fake.command("faults")
 @_format_option()
 def fake_faults(form: str) -> int:
-    """List the ways in which the fake can misbehave, with their evidence.
+    """List the ways in which the fake can misbehave, with their evidence, scopes and options.
+
+    Every fault also takes count, probability, seed, and from and until (seconds from now, or ISO 8601 on the fake's clock).
 
     \b
     Examples:
       golive fake faults
       golive fake faults --format json
     """
-    from gate.registry import Kind, registry
+    from harness.evolution.injection import documentation, in_words, known_faults
 
-    items = list(registry(Kind.FAULT).load("harness.evolution.faults"))
     if form == "json":
-        click.echo(json.dumps([{"id": item.id, "title": item.title} | dict(item.paragraphs) for item in items], indent=2))
-        return 0
-    for item in items:
-        click.echo(f"{item.id}\n  {item.title}\n  Why: {item.paragraphs['Why']}\n  Evidence: {item.paragraphs['Evidence']}")
+        click.echo(json.dumps([documentation(item) for item in known_faults()], indent=2))
+    else:
+        click.echo("\n".join(line for item in known_faults() for line in in_words(item)))
     return 0
 
 

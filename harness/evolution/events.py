@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 __all__ = ["EVENTS", "EVENT_NAMES", "configuration_name", "path_suffix"]
 
 EVENT_NAMES: tuple[str, ...] = (
@@ -40,6 +42,7 @@ EVENT_NAMES: tuple[str, ...] = (
 EVENTS = frozenset(EVENT_NAMES)
 
 
+@cache
 def configuration_name(event: str) -> str:
     """`messages.upsert` → `MESSAGES_UPSERT`; `groups.update` → `GROUPS_UPDATE`, which no configuration accepts."""
     return event.upper().replace(".", "_").replace("-", "_")

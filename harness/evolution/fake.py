@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from harness.clock import Clock, SystemClock, VirtualClock
+from harness.evolution.agenda import Agenda
 from harness.evolution.errors import ControlError
 from harness.evolution.identity import Identity
-from harness.evolution.injection import Injector, Memory, Socket
+from harness.evolution.injection import Injection, Injector, Memory, Socket
 from harness.evolution.ledger import Bounded, Delivery, RequestRecord, Send
 from harness.evolution.settings import ServerSettings
 from harness.evolution.state import Connection, Instance, Store
+from harness.evolution.transport import Port
 from harness.evolution.webhooks import Webhooks
 
 __all__ = ["Fake"]
@@ -36,10 +39,13 @@ class Fake:
         control_token: str | None = None,
         seed: int | None = None,
         settings: ServerSettings | None = None,
+        control_from_anywhere: bool = False,
     ) -> None:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.control_token = control_token
+        self.control_from_anywhere = control_from_anywhere
         self.address = "http://localhost:8080"
+        self.control_address = ""
         self.store = Store(key=key, clock=self.clock, identity=Identity(seed), settings=settings or ServerSettings())
         self._seed = seed
         self._settings = self.store.settings
@@ -47,9 +53,11 @@ class Fake:
         self.sends: Bounded[Send] = Bounded(_KEPT)
         self.requests: Bounded[RequestRecord] = Bounded(_KEPT)
         self.deliveries: Bounded[Delivery] = Bounded(_KEPT)
-        self.faults = Injector(self.store.identity)
+        self.port = Port(self.clock)
+        self.faults = Injector(self.store.identity, self.clock, on_change=self.port.update)
+        self.port.faults = self.faults
         self.webhooks = Webhooks(self, self.spawn)
-        self.down_until = 0.0
+        self.agenda = Agenda(self.clock, self.spawn)
         # Requests that are open, and what clients have asked for before they hung up.
         self.handlers: set[asyncio.Task[Any]] = set()
         self.abandoned: set[asyncio.Task[Any]] = set()
@@ -68,14 +76,46 @@ class Fake:
 
     async def pause(self, seconds: float) -> None:
         """Lets a request wait on the clock."""
+        if seconds <= 0:
+            return
+        # A request has no task of its own before it waits for the first time.
+        await asyncio.sleep(0)
         task = asyncio.current_task()
-        if seconds <= 0 or task is None:
+        if task is None:
             return
         self._paused.add(task)
         try:
             await self.clock.sleep(seconds)
         finally:
             self._paused.discard(task)
+
+    async def wait_out(self, injection: Injection) -> None:
+        """Lets a request wait until an injection is withdrawn or its window is over."""
+        task = asyncio.current_task()
+        if task is None:
+            return
+        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(injection.over.wait())]
+        if not math.isinf(injection.ends):
+            ends.append(asyncio.ensure_future(self.clock.sleep(injection.ends - self.clock.monotonic())))
+        self._paused.add(task)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._paused.discard(task)
+            for end in ends:
+                end.cancel()
+
+    async def go_down(self, seconds: float) -> None:
+        """The process ends for so many seconds: requests that are under way die, and nobody can connect."""
+        self.port.go_down(seconds)
+        if seconds <= 0:
+            return
+        current = asyncio.current_task()
+        # A client in this process would be cancelled together with its request.
+        dying = [handler for handler in self.handlers if handler is not current] if self.port.is_served else []
+        for handler in dying:
+            handler.cancel()
+        await asyncio.gather(*dying, return_exceptions=True)
 
     @property
     def held(self) -> int:
@@ -95,12 +135,16 @@ class Fake:
 
     def connection(self, instance: Instance) -> Connection | None:
         """The instance in memory, or None when only the database knows it."""
+        if not self.faults.switched_on:
+            return instance.connection
         seam = Memory(instance=instance.name)
         self.faults.strike(seam)
         return None if seam.missing else instance.connection
 
     def socket_is_dead(self, instance: Instance) -> bool:
         """Whether the socket has silently gone while everything says it is open."""
+        if not self.faults.switched_on:
+            return self.store.is_dead(instance)
         seam = Socket(instance=instance.name)
         self.faults.strike(seam)
         return seam.dead or self.store.is_dead(instance)
@@ -169,25 +213,39 @@ class Fake:
 
     async def forget_work(self) -> None:
         """Ends everything that lives in memory only: pending retries, acknowledgements, connections in progress."""
+        self.agenda.clear()
         current = asyncio.current_task()
         tasks = [task for task in (*self._tasks, *self.abandoned) if task is not current]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def sow(self, seed: int) -> None:
+        """Draws ids, tokens and codes from this seed, also after a reset.
+
+        Raises ControlError when there are instances: their ids would be drawn a second time.
+        """
+        if self.store.instances:
+            raise ControlError("the seed is set before the first instance is created: reset the fake first")
+        self._seed = seed
+        self.store.identity.sow(seed)
+
     async def reset(self) -> None:
         """Back to the beginning: no instance, no record, no fault, the first settings. The clock goes on."""
         await self.forget_work()
         store = self.store
         self.store = Store(key=store.key, clock=self.clock, identity=Identity(self._seed), settings=self._settings)
-        self.down_until = 0.0
+        self.port.go_down(0)
         self.sends.clear()
         self.requests.clear()
         self.deliveries.clear()
-        self.faults = Injector(self.store.identity)
+        self.faults.clear(self.store.identity)
+        # The jitter of retries is drawn by the number of a delivery.
+        self.webhooks.number = 0
 
     async def close(self) -> None:
         """Stops all work and closes connections."""
+        self.port.serve(None)
         await self.forget_work()
         for handler in list(self.handlers):
             handler.cancel()

@@ -7,10 +7,13 @@ import hashlib
 import secrets
 import uuid
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["Identity"]
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TO_BASE36 = bytes(ord(_BASE36[byte % 36]) for byte in range(256))
 _PAIRING = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
 
@@ -18,14 +21,39 @@ class Identity:
     """Draws from one stream for each purpose and owner, so that what happens to one instance never shifts another's values."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._key = secrets.token_bytes(16) if seed is None else str(seed).encode()
+        self._key = b""
         self._drawn: Counter[tuple[str, str]] = Counter()
+        self._begun: dict[tuple[str, str], Any] = {}
+        self.sow(seed)
+
+    def sow(self, seed: int | None) -> None:
+        """Begins all streams anew; without a seed at a place that nobody knows."""
+        self._key = secrets.token_bytes(16) if seed is None else str(seed).encode()
+        self._drawn.clear()
+        self._begun.clear()
+
+    def position(self) -> dict[str, Any]:
+        """Where the streams are, for a snapshot: `key` in hexadecimal, `drawn` as [purpose, owner, how many]."""
+        return {"key": self._key.hex(), "drawn": [[*stream, count] for stream, count in self._drawn.items()]}
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Takes up the streams at a `position`. Raises KeyError, TypeError or ValueError for what is none."""
+        key = bytes.fromhex(position["key"])
+        drawn = Counter({(str(purpose), str(owner)): int(count) for purpose, owner, count in position["drawn"]})
+        self._key, self._drawn = key, drawn
+        self._begun.clear()
 
     def draw(self, purpose: str, owner: str, size: int = 32) -> bytes:
         """`size` bytes, the next of this purpose and owner."""
-        self._drawn[purpose, owner] += 1
-        text = f"{purpose}\0{owner}\0{self._drawn[purpose, owner]}".encode()
-        return hashlib.shake_256(self._key + b"\0" + text).digest(size)
+        stream = purpose, owner
+        self._drawn[stream] = number = self._drawn[stream] + 1
+        begun = self._begun.get(stream)
+        if begun is None:
+            begun = self._begun[stream] = hashlib.shake_256(self._key + f"\0{purpose}\0{owner}\0".encode())
+        drawing = begun.copy()
+        drawing.update(b"%d" % number)
+        drawn: bytes = drawing.digest(size)
+        return drawn
 
     def unit(self, purpose: str, owner: str) -> float:
         """A float in [0, 1)."""
@@ -39,7 +67,7 @@ class Identity:
 
     def row(self, table: str, owner: str) -> str:
         """Looks like the database's cuid: `c` and 24 characters of base 36."""
-        return "c" + "".join(_BASE36[byte % 36] for byte in self.draw(f"row:{table}", owner, 24))
+        return "c" + self.draw(f"row:{table}", owner, 24).translate(_TO_BASE36).decode()
 
     def message(self, owner: str) -> str:
         """A key id of the server's own messages: `3EB0` and 18 hexadecimal digits."""

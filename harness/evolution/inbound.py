@@ -12,7 +12,7 @@ from harness.evolution.content import decoded, on_wire, prepared, protocol_type,
 from harness.evolution.errors import ControlError
 from harness.evolution.injection import Incoming
 from harness.evolution.jids import digits_of, is_group, number_to_jid
-from harness.evolution.state import PICTURE, Instance, Message
+from harness.evolution.state import PICTURE, Instance, Message, timestamp
 
 if TYPE_CHECKING:
     from harness.evolution.fake import Fake
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["STATUSES", "Inbound", "message_from"]
 
 STATUSES = ("ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED")
+# What the socket library says of a message that it could not decrypt.
+_UNDECRYPTABLE = (
+    "No matching sessions found for message",
+    "Bad MAC",
+    "failed to decrypt message",
+    "SessionError",
+    "Invalid PreKey ID",
+    "No session record",
+    "No session found to decrypt message",
+    "Message absent from node",
+)
 _LONELY_MEDIA = {
     "url": "https://mmg.whatsapp.net/v/t62.7118-24/1.enc?ccb=11-4&oh=01_x&oe=0&mms3=true",
     "fileSha256": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
@@ -39,9 +50,30 @@ def _contents(text: str) -> Mapping[str, Mapping[str, Any]]:
         "video": {"videoMessage": {**_LONELY_MEDIA, "mimetype": "video/mp4", "caption": text, "seconds": 3}},
         "audio": {"audioMessage": {**_LONELY_MEDIA, "mimetype": "audio/ogg; codecs=opus", "seconds": 4, "ptt": True}},
         "document": {"documentMessage": {**_LONELY_MEDIA, "mimetype": "application/pdf", "fileName": "a.pdf", "caption": text}},
+        "document-with-caption": {
+            "documentWithCaptionMessage": {
+                "message": {
+                    "documentMessage": {**_LONELY_MEDIA, "mimetype": "application/pdf", "fileName": "a.pdf", "caption": text}
+                }
+            }
+        },
         "sticker": {"stickerMessage": {**_LONELY_MEDIA, "mimetype": "image/webp", "isAnimated": False}},
         "location": {"locationMessage": {"degreesLatitude": -23.5, "degreesLongitude": -46.6}},
+        "live-location": {"liveLocationMessage": {"degreesLatitude": -23.5, "degreesLongitude": -46.6, "caption": text}},
         "contact": {"contactMessage": {"displayName": text or "Ana", "vcard": "BEGIN:VCARD\nEND:VCARD"}},
+        "contacts": {
+            "contactsArrayMessage": {
+                "displayName": "1 contact",
+                "contacts": [{"displayName": text or "Ana", "vcard": "BEGIN:VCARD\nEND:VCARD"}],
+            }
+        },
+        "poll": {
+            "pollCreationMessageV3": {
+                "name": text,
+                "options": [{"optionName": "Yes"}, {"optionName": "No"}],
+                "selectableOptionsCount": 1,
+            }
+        },
         "ephemeral": {"ephemeralMessage": {"message": {"extendedTextMessage": {"text": text}}}},
         "view-once": {"viewOnceMessageV2": {"message": {"imageMessage": {**image, "viewOnce": True}}}},
         "list-response": {"listResponseMessage": {"title": text, "listType": 1, "singleSelectReply": {"selectedRowId": "1"}}},
@@ -130,25 +162,39 @@ class Inbound:
                 await self._upsert(instance, seam.message, media=seam.media)
 
     async def _upsert(self, instance: Instance, message: Mapping[str, Any], *, media: bool) -> None:
-        fake = self._fake
         content = message.get("message")
-        if not content or (instance.settings.values["groupsIgnore"] and is_group(message["key"]["remoteJid"])):
+        if any(reason in str(said) for said in message.get("messageStubParameters") or () for reason in _UNDECRYPTABLE):
             return
-        protocol = content.get("protocolMessage") or (content.get("editedMessage") or {}).get("message", {}).get(
+        protocol = (content or {}).get("protocolMessage") or ((content or {}).get("editedMessage") or {}).get("message", {}).get(
             "protocolMessage"
         )
         if protocol is not None:
-            await self._edited(instance, protocol)
+            await self._edited(instance, protocol, int(message["messageTimestamp"]))
             return
-        key = _delivered_key(message["key"])
-        shown, kind, context = prepared(decoded(content))
-        if media and fake.store.whatsapp.media_base64 and instance.connection and instance.connection.base64 and _is_media(shown):
-            shown["base64"] = fake.store.whatsapp.media_base64
-        status = STATUSES[message.get("status", 1)] if key["fromMe"] else "DELIVERY_ACK"
-        raw = {
+        jid = str(message["key"]["remoteJid"])
+        if not content or (instance.settings.values["groupsIgnore"] and is_group(jid)):
+            return
+        self._rename_chat(instance, message)
+        raw = self._row(instance, message)
+        row = Message(id=self._fake.store.identity.row("message", instance.id), raw=raw)
+        instance.messages.add(row)
+        if not raw["key"].get("fromMe"):
+            self._count_unread(instance, jid)
+        told = {**raw, "key": _delivered_key(raw["key"])}
+        if media and self.has_media(instance, raw["message"]):
+            told["message"] = {**raw["message"], "base64": self._fake.store.whatsapp.media_base64}
+        self._fake.emit(instance, "messages.upsert", on_wire(told))
+        self._note_contact(instance, told["key"], message)
+
+    def _row(self, instance: Instance, message: Mapping[str, Any]) -> dict[str, Any]:
+        """The server's row of a message of the socket library, whose key is kept as it came."""
+        key = {**message["key"], "fromMe": bool(message["key"].get("fromMe", False))}
+        shown, kind, context = prepared(decoded(message["message"]))
+        status = STATUSES[message["status"]] if message.get("status") is not None else None if key["fromMe"] else "DELIVERY_ACK"
+        return {
             "key": key,
-            "pushName": message.get("pushName"),
-            "status": status,
+            "pushName": message.get("pushName") or _own_or_participant(message, key),
+            **({"status": status} if status else {}),
             "message": shown,
             **context,
             "messageType": kind,
@@ -156,27 +202,67 @@ class Inbound:
             "instanceId": instance.id,
             "source": source_of(str(key["id"])),
         }
-        instance.messages.add(Message(id=fake.store.identity.row("message", instance.id), raw=raw))
-        fake.emit(instance, "messages.upsert", on_wire(raw))
-        self._note_contact(instance, key, message.get("pushName"))
 
-    async def _edited(self, instance: Instance, protocol: Mapping[str, Any]) -> None:
+    def has_media(self, instance: Instance, content: Mapping[str, Any]) -> bool:
+        """Whether `message.base64` accompanies this content: media, asked for when the connection began, and downloadable."""
+        wanted = instance.connection is not None and instance.connection.base64
+        return wanted and bool(self._fake.store.whatsapp.media_base64) and _is_media(content)
+
+    def _rename_chat(self, instance: Instance, message: Mapping[str, Any]) -> None:
+        """Who writes under another name than the chat's changes the chat's."""
+        key, name = message["key"], message.get("pushName") or ""
+        chat = instance.chats.get(key["remoteJid"])
+        if chat is None or not name.strip() or chat["name"] == name or key.get("fromMe") or is_group(key["remoteJid"]):
+            return
+        self._fake.emit(instance, "chats.upsert", [{"id": chat["id"], "name": name}])
+        self.note_chat(instance, key["remoteJid"], name=name)
+
+    def _count_unread(self, instance: Instance, jid: str) -> None:
+        if jid in instance.chats:
+            unread = [
+                row
+                for row in instance.messages
+                if row.key["remoteJid"] == jid and not row.key.get("fromMe") and row.raw.get("status") == "DELIVERY_ACK"
+            ]
+            self.note_chat(instance, jid, unread=len(unread))
+
+    async def _edited(self, instance: Instance, protocol: Mapping[str, Any], seconds: int) -> None:
         """An edit, and a revoke that arrives as a message: awaited, so that it holds up every later message of the instance."""
         data = {**protocol, "type": protocol_type(protocol.get("type"))}
         await self._fake.emit_and_wait(instance, "messages.edited", data)
-        known = instance.messages.get(protocol.get("key", {}).get("id"))
-        if known is not None and protocol.get("editedMessage"):
+        key = protocol.get("key", {})
+        known = instance.messages.get(key.get("id"))
+        if known is None:
+            return
+        if protocol.get("editedMessage"):
             known.raw["message"] = dict(protocol["editedMessage"])
-            known.updates.append("EDITED")
+        known.raw |= {"messageTimestamp": seconds, "status": "EDITED"}
+        self.note_update(instance, known, "EDITED", key=key)
 
-    def _note_contact(self, instance: Instance, key: Mapping[str, Any], name: Any) -> None:
+    def note_update(self, instance: Instance, known: Message, status: str, *, key: Mapping[str, Any]) -> None:
+        """Adds a row to what has become of a message."""
+        known.updates.append(
+            {
+                "id": self._fake.store.identity.row("message-update", instance.id),
+                "keyId": known.key["id"],
+                "remoteJid": key.get("remoteJid", known.key["remoteJid"]),
+                "fromMe": bool(key.get("fromMe", known.key.get("fromMe"))),
+                "participant": key.get("participant"),
+                "pollUpdates": None,
+                "status": status,
+                "messageId": known.id,
+                "instanceId": instance.id,
+            }
+        )
+
+    def _note_contact(self, instance: Instance, key: Mapping[str, Any], message: Mapping[str, Any]) -> None:
         jid = key["remoteJid"]
         if jid == "status@broadcast":
             return
         known = jid in instance.contacts
         contact = {
             "remoteJid": jid,
-            "pushName": "" if key["fromMe"] else name,
+            "pushName": "" if key["fromMe"] else message.get("pushName"),
             "profilePicUrl": PICTURE,
             "instanceId": instance.id,
         }
@@ -186,36 +272,66 @@ class Inbound:
             self._fake.store.numbers.add(jid)
 
     def keep_contact(self, instance: Instance, contact: Mapping[str, Any]) -> None:
-        """Adds or changes a contact's row; an empty name keeps the old one."""
-        known = instance.contacts.setdefault(contact["remoteJid"], {"id": self._fake.store.identity.row("contact", instance.id)})
-        known.update({name: value for name, value in contact.items() if name != "pushName" or value or "pushName" not in known})
+        """Adds or changes a contact's row."""
+        now = timestamp(self._fake.clock.now())
+        blank = {"pushName": None, "profilePicUrl": None, "createdAt": now}
+        known = instance.contacts.setdefault(
+            contact["remoteJid"], {"id": self._fake.store.identity.row("contact", instance.id), **blank}
+        )
+        known.update({**contact, "updatedAt": now})
 
-    def note_chat(self, instance: Instance, jid: str) -> None:
-        now = self._fake.clock.now()
-        chat = instance.chats.setdefault(jid, {"remoteJid": jid, "createdAt": now})
+    def note_chat(self, instance: Instance, jid: str, *, name: str | None = None, unread: int | None = None) -> None:
+        """Adds a chat's row, or changes its name or its number of unread messages."""
+        now = timestamp(self._fake.clock.now())
+        chat = instance.chats.get(jid)
+        if chat is None:
+            chat = instance.chats[jid] = {
+                "id": self._fake.store.identity.row("chat", instance.id),
+                "remoteJid": jid,
+                "name": None,
+                "labels": None,
+                "createdAt": now,
+                "updatedAt": now,
+                "instanceId": instance.id,
+                "unreadMessages": 0,
+            }
         chat["updatedAt"] = now
+        if name is not None:
+            chat["name"] = name
+        if unread is not None:
+            chat["unreadMessages"] = unread
 
-    def acknowledge(self, instance: Instance, key: Mapping[str, Any], status: str) -> bool:
-        """A receipt from WhatsApp. False when the server keeps it to itself: unknown message, same status in the same second."""
+    def acknowledge(self, instance: Instance, key: Mapping[str, Any], status: str, *, stamp: Any = None) -> bool:
+        """A receipt from WhatsApp. False when the server keeps it to itself: unknown message, same status in the same second.
+
+        `stamp` is the receipt's own time, which then decides instead of the second.
+        """
         fake = self._fake
         known = instance.messages.get(key.get("id"))
         if known is None:
             return False
-        mark = (int(fake.clock.now().timestamp()), status)
+        mark = (int(stamp or fake.clock.now().timestamp()), status)
         if mark in known.acknowledged:
             return False
         known.acknowledged.add(mark)
-        known.updates.append(status)
-        data = {
-            "keyId": key["id"],
-            "remoteJid": key.get("remoteJid", known.key["remoteJid"]),
-            "fromMe": key.get("fromMe", known.key["fromMe"]),
-            **({"participant": key["participant"]} if key.get("participant") else {}),
-            "status": status,
-            "instanceId": instance.id,
-            "messageId": known.id,
-        }
-        fake.emit(instance, "messages.update", data)
+        jid, from_me = key.get("remoteJid", known.key["remoteJid"]), key.get("fromMe", known.key["fromMe"])
+        if fake.webhooks.listens(instance, "messages.update"):
+            data = {
+                "keyId": key["id"],
+                "remoteJid": jid,
+                "fromMe": from_me,
+                **({"participant": key["participant"]} if key.get("participant") else {}),
+                "status": status,
+                "instanceId": instance.id,
+                "messageId": known.id,
+            }
+            fake.emit(instance, "messages.update", data)
+        self.note_update(instance, known, status, key=key)
+        if not from_me:
+            known.raw["status"] = status
+        if jid in instance.chats:
+            fake.emit(instance, "chats.upsert", [{"remoteJid": jid, "instanceId": instance.id, "unreadMessages": 0}])
+            self.note_chat(instance, jid, unread=0)
         return True
 
     def happen(self, instance: Instance, name: str, payload: Any) -> None:
@@ -223,16 +339,18 @@ class Inbound:
         handlers: dict[str, Callable[[Instance, Any], object]] = {
             "messages.update": self._messages_updated,
             "message-receipt.update": self._ignored,
-            "presence.update": lambda instance, payload: self._fake.emit(instance, "presence.update", payload),
-            "contacts.update": lambda instance, payload: self._contacts(instance, payload, event="contacts.update"),
-            "contacts.upsert": lambda instance, payload: self._contacts(instance, payload, event="contacts.upsert"),
+            "presence.update": self._presence,
+            "contacts.update": self._contacts_updated,
+            "contacts.upsert": self._contacts_upserted,
             "chats.upsert": self._chats_upserted,
             "chats.update": self._chats_updated,
             "chats.delete": self._chats_deleted,
-            "groups.upsert": lambda instance, payload: self._fake.emit(instance, "groups.upsert", payload),
-            "groups.update": lambda instance, payload: self._fake.emit(instance, "groups.update", payload),
+            "groups.upsert": lambda instance, payload: self._about_groups(instance, "groups.upsert", payload),
+            "groups.update": lambda instance, payload: self._about_groups(instance, "groups.update", payload),
             "group-participants.update": self._participants,
             "call": self._call,
+            "labels.edit": lambda instance, label: self._fake.emit(instance, "labels.edit", {**label, "instance": instance.name}),
+            "labels.association": self._label_moved,
             "messaging-history.set": self.history,
         }
         if name not in handlers:
@@ -245,38 +363,58 @@ class Inbound:
     def _messages_updated(self, instance: Instance, payload: Any) -> None:
         for part in payload:
             key, update = part["key"], part["update"]
-            if update.get("message", 0) is None:
-                known = instance.messages.get(key.get("id"))
+            if key.get("remoteJid") == "status@broadcast" or (
+                instance.settings.values["groupsIgnore"] and is_group(str(key.get("remoteJid")))
+            ):
+                continue
+            known = instance.messages.get(key.get("id"))
+            if update.get("message", 0) is None and update.get("status") is None:
                 if known is not None:
-                    known.raw["status"] = "DELETED"
-                self._fake.emit(
-                    instance,
-                    "messages.delete",
-                    {
-                        **{name: key[name] for name in ("remoteJid", "fromMe", "participant", "id") if name in key},
-                        "status": "DELETED",
-                    },
-                )
-            elif "status" in update:
-                self.acknowledge(instance, key, STATUSES[update["status"]])
+                    self._fake.emit(instance, "messages.delete", {**key, "status": "DELETED"})
+                    self.note_update(instance, known, "SERVER_ACK", key=key)
+                continue
+            status = update.get("status")
+            name = STATUSES[status] if isinstance(status, int) and 0 <= status < len(STATUSES) else "SERVER_ACK"
+            self.acknowledge(instance, key, name, stamp=update.get("messageTimestamp"))
 
-    def _contacts(self, instance: Instance, payload: Any, *, event: str) -> None:
+    def _presence(self, instance: Instance, payload: Any) -> None:
+        if not (instance.settings.values["groupsIgnore"] and is_group(str(payload.get("id")))):
+            self._fake.emit(instance, "presence.update", payload)
+
+    def _contacts_updated(self, instance: Instance, payload: Any) -> None:
         rows = []
         for part in payload:
-            row = {"remoteJid": part["id"], "pushName": part.get("name") or part.get("notify") or digits_of(part["id"])}
-            row |= {"profilePicUrl": PICTURE if event == "contacts.update" else None, "instanceId": instance.id}
-            if event == "contacts.update" or part["id"] not in instance.contacts:
-                self.keep_contact(instance, row)
+            name = part.get("name") or part.get("verifiedName")
+            row = {"remoteJid": part["id"], **({"pushName": name} if name is not None else {})}
+            row |= {"profilePicUrl": PICTURE, "instanceId": instance.id}
+            self.keep_contact(instance, row)
             rows.append(row)
-        self._fake.emit(instance, event, rows)
-        if event == "contacts.upsert":
+        self._fake.emit(instance, "contacts.update", rows)
+
+    def _contacts_upserted(self, instance: Instance, payload: Any) -> None:
+        rows = []
+        for part in payload:
+            row = {"remoteJid": part["id"], "pushName": part.get("name") or part.get("verifiedName") or part["id"].split("@")[0]}
+            row |= {"profilePicUrl": None, "instanceId": instance.id}
+            known = instance.contacts.get(part["id"])
+            self.keep_contact(instance, {"remoteJid": part["id"]} if known is not None else row)
+            instance.contacts[part["id"]]["profilePicUrl"] = PICTURE
+            if part["id"].endswith("@s.whatsapp.net"):
+                self._fake.store.numbers.add(part["id"])
+            rows.append(row)
+        if rows:
+            self._fake.emit(instance, "contacts.upsert", rows)
             self._fake.emit(instance, "contacts.update", [{**row, "profilePicUrl": PICTURE} for row in rows])
 
     def _chats_upserted(self, instance: Instance, payload: Any) -> None:
         rows = []
         for part in payload:
-            self.note_chat(instance, part["id"])
-            rows.append({"remoteJid": part["id"], "instanceId": instance.id, "unreadMessages": part.get("unreadCount", 0)})
+            if part["id"] in instance.chats:
+                continue
+            unread = part.get("unreadCount") or 0
+            self.note_chat(instance, part["id"], name=part.get("name"), unread=unread)
+            named = {"name": part["name"]} if "name" in part else {}
+            rows.append({"remoteJid": part["id"], "instanceId": instance.id, **named, "unreadMessages": unread})
         self._fake.emit(instance, "chats.upsert", rows)
 
     def _chats_updated(self, instance: Instance, payload: Any) -> None:
@@ -287,50 +425,68 @@ class Inbound:
             instance.chats.pop(jid, None)
         self._fake.emit(instance, "chats.delete", list(payload))
 
+    def _about_groups(self, instance: Instance, event: str, payload: Any) -> None:
+        if not instance.settings.values["groupsIgnore"]:
+            self._fake.emit(instance, event, payload)
+
+    def _label_moved(self, instance: Instance, payload: Any) -> None:
+        moved = payload["association"]
+        told = {"instance": instance.name, "type": payload["type"], "chatId": moved["chatId"], "labelId": moved["labelId"]}
+        self._fake.emit(instance, "labels.association", told)
+
     def _participants(self, instance: Instance, payload: Any) -> None:
         people = [
             {
                 "jid": jid,
-                "phoneNumber": digits_of(jid),
-                "name": instance.contacts.get(jid, {}).get("pushName"),
-                "imgUrl": PICTURE,
+                "phoneNumber": jid.split("@")[0],
+                **self._known_as(instance, jid),
             }
             for jid in payload["participants"]
         ]
-        self._fake.emit(instance, "group-participants.update", {**payload, "participantsData": people})
+        self._about_groups(instance, "group-participants.update", {**payload, "participantsData": people})
+
+    def _known_as(self, instance: Instance, jid: str) -> dict[str, Any]:
+        contact = instance.contacts.get(jid)
+        return {"name": contact["pushName"], "imgUrl": contact["profilePicUrl"]} if contact is not None else {}
 
     def _call(self, instance: Instance, payload: Any) -> None:
-        for call in payload:
-            self._fake.emit(instance, "call", call)
+        # The server looks at the first call of a batch alone.
+        self._fake.emit(instance, "call", payload[0])
 
     def history(self, instance: Instance, payload: Mapping[str, Any]) -> None:
         """The flood after pairing: chats, contacts and old messages."""
         fake = self._fake
         chats = []
         for chat in payload.get("chats", ()):
-            self.note_chat(instance, chat["id"])
-            chats.append({"remoteJid": chat["id"], "instanceId": instance.id, "name": chat.get("name")})
+            if chat["id"] in instance.chats:
+                continue
+            self.note_chat(instance, chat["id"], name=chat.get("name"))
+            chats.append(
+                {"remoteJid": chat["id"], "instanceId": instance.id, **({"name": chat["name"]} if "name" in chat else {})}
+            )
         fake.emit(instance, "chats.set", chats)
+        names = {one["id"]: one.get("name") or one.get("notify") for one in payload.get("contacts", ())}
         rows = []
         for message in payload.get("messages", ()):
-            shown, kind, context = prepared(decoded(message["message"]))
-            raw = {
-                "key": _delivered_key(message["key"]),
-                "pushName": message.get("pushName") or digits_of(message["key"]["remoteJid"]),
-                "status": "DELIVERY_ACK" if not message["key"].get("fromMe") else "SERVER_ACK",
-                "message": shown,
-                **context,
-                "messageType": kind,
-                "messageTimestamp": int(message["messageTimestamp"]),
-                "instanceId": instance.id,
-                "source": source_of(str(message["key"]["id"])),
-            }
+            key = message["key"]
+            if not message.get("message") or not message.get("messageTimestamp") or instance.messages.get(key["id"]) is not None:
+                continue
+            author = message.get("participant") or key.get("participant") or key["remoteJid"]
+            name = message.get("pushName") or (None if key.get("fromMe") else names.get(author) or author.split("@")[0])
+            raw = self._row(instance, {**message, "pushName": name})
             instance.messages.add(Message(id=fake.store.identity.row("message", instance.id), raw=raw))
             rows.append(on_wire(raw))
-        extra = {"isLatest": payload.get("isLatest", True), "progress": payload.get("progress", 100)}
+        extra = {name: payload[name] for name in ("isLatest", "progress") if name in payload}
         fake.emit(instance, "messages.set", rows, extra=extra)
-        if payload.get("contacts"):
-            self._contacts(instance, payload["contacts"], event="contacts.upsert")
+        known_by_name = [{"id": jid, "name": name} for jid, name in names.items() if name]
+        self._contacts_upserted(instance, known_by_name)
+
+
+def _own_or_participant(message: Mapping[str, Any], key: Mapping[str, Any]) -> str | None:
+    if key["fromMe"]:
+        return "Você"
+    author = message.get("participant") or (str(key["participant"]).split("@")[0] if key.get("participant") else None)
+    return str(author) if author else None
 
 
 def _delivered_key(key: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,9 +494,8 @@ def _delivered_key(key: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(key)
     if str(shown.get("remoteJid", "")).endswith("@lid") and shown.get("remoteJidAlt"):
         shown["remoteJid"] = shown["remoteJidAlt"]
-    shown.setdefault("fromMe", False)
     return shown
 
 
 def _is_media(content: Mapping[str, Any]) -> bool:
-    return any(f"{kind}Message" in content for kind in ("image", "video", "audio", "document", "sticker"))
+    return any(f"{kind}Message" in content for kind in ("image", "video", "audio", "document", "sticker", "ptv"))

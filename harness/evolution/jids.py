@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-__all__ = ["digits_of", "is_broadcast", "is_group", "is_lid", "number_to_jid", "other_brazilian_form", "same_subscriber"]
+__all__ = ["digits_of", "is_broadcast", "is_group", "is_lid", "number_to_jid", "other_form", "same_subscriber"]
 
-_THIRTEEN = re.compile(r"(\d{2})(\d{2})\d(\d{8})")
+_THIRTEEN = re.compile(r"([0-9]{2})([0-9]{2})[0-9]([0-9]{8})")
+_FORMS = {"55": (4, "9"), "52": (2, "1"), "54": (2, "9")}
 
 
+@lru_cache(maxsize=65_536)
 def number_to_jid(number: str) -> str:
     """Never guesses a country, drops the ninth digit where Brazil's south and north do, and passes garbage on."""
-    number = re.sub(r":\d+", "", number)
+    number = re.sub(r":[0-9]+", "", number, count=1)
     if any(mark in number for mark in ("@g.us", "@s.whatsapp.net", "@lid", "@broadcast")):
         return number
-    local = re.sub(r"[\s+()]", "", number).split(":")[0].split("@")[0]
+    local = re.sub(r"[\s\ufeff+()]", "", number).split(":")[0].split("@")[0]
     if "-" in local and len(local) >= 24:
-        return re.sub(r"[^\d-]", "", local) + "@g.us"
-    digits = re.sub(r"\D", "", local)
+        return re.sub(r"[^0-9-]", "", local) + "@g.us"
+    digits = re.sub(r"[^0-9]", "", local)
     if len(digits) >= 18:
         return f"{digits}@g.us"
     return f"{_brazil(_mexico_or_argentina(digits))}@s.whatsapp.net"
 
 
 def _mexico_or_argentina(digits: str) -> str:
-    found = _THIRTEEN.fullmatch(digits)
-    return digits[:2] + digits[3:] if found and found[1] in {"52", "54"} else digits
+    return digits[:2] + digits[3:] if len(digits) == 13 and digits[:2] in {"52", "54"} else digits
 
 
 def _brazil(digits: str) -> str:
@@ -35,19 +37,21 @@ def _brazil(digits: str) -> str:
     return found[1] + found[2] + found[3]
 
 
-def other_brazilian_form(jid: str) -> str | None:
-    """The same Brazilian telephone with the ninth digit added or taken away; None for any other jid."""
+@lru_cache(maxsize=65_536)
+def other_form(jid: str) -> str | None:
+    """The same telephone with the extra digit of Brazil, Mexico or Argentina added or taken away; None for any other jid."""
     digits, _, server = jid.partition("@")
-    if server != "s.whatsapp.net" or not digits.startswith("55"):
+    if server != "s.whatsapp.net" or digits[:2] not in _FORMS:
         return None
+    place, extra = _FORMS[digits[:2]]
     if len(digits) == 13:
-        return f"{digits[:4]}{digits[5:]}@{server}"
-    return f"{digits[:4]}9{digits[4:]}@{server}" if len(digits) == 12 else None
+        return f"{digits[:place]}{digits[place + 1 :]}@{server}"
+    return f"{digits[:place]}{extra}{digits[place:]}@{server}" if len(digits) == 12 else None
 
 
 def digits_of(jid: str) -> str:
     """The digits before the `@`, without the device."""
-    return re.sub(r"\D", "", jid.partition("@")[0].partition(":")[0])
+    return re.sub(r"[^0-9]", "", jid.partition("@")[0].partition(":")[0])
 
 
 def is_group(jid: str) -> bool:

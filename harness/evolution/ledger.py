@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Bounded", "Delivery", "RequestRecord", "Send"]
@@ -62,20 +63,41 @@ class Delivery:
 
 
 class Bounded(Generic[Record]):
-    """The newest `limit` records and the number of older ones that were dropped for them."""
+    """The newest `limit` records and the number of older ones that were dropped for them.
+
+    Records are numbered from 1, and anew from 1 in every `epoch`, which ends when all are replaced.
+    """
 
     def __init__(self, limit: int) -> None:
         self._records: deque[Record] = deque(maxlen=limit)
         self.dropped = 0
+        self.epoch = 1
 
     def append(self, record: Record) -> None:
         if len(self._records) == self._records.maxlen:
             self.dropped += 1
         self._records.append(record)
 
+    @property
+    def total(self) -> int:
+        """How many there have been; also the number of the newest."""
+        return self.dropped + len(self._records)
+
+    def numbered(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Every record behind number `after` with its own number, the oldest first."""
+        skipped = max(0, after - self.dropped)
+        first = self.dropped + skipped + 1
+        return iter(list(enumerate(islice(self._records, skipped, None), first)))
+
     def clear(self) -> None:
+        self.fill((), dropped=0)
+
+    def fill(self, records: Iterable[Record], *, dropped: int) -> None:
+        """Replaces everything, as a snapshot has kept it."""
         self._records.clear()
-        self.dropped = 0
+        self._records.extend(records)
+        self.dropped = dropped
+        self.epoch += 1
 
     def __iter__(self) -> Iterator[Record]:
         return iter(list(self._records))

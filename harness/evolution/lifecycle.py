@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.evolution.errors import ControlError, boom
-from harness.evolution.injection import Deleting, Opened, QrCode, Reconnecting, Starting
+from harness.evolution.injection import Deleting, Opened, Pairing, QrCode, Reconnecting, Starting
 from harness.evolution.jids import digits_of
 from harness.evolution.state import PICTURE, Connection, Instance, timestamp
 
@@ -27,6 +27,8 @@ __all__ = ["LOGGED_OUT", "Lifecycle", "qr_image"]
 
 LOGGED_OUT = frozenset({401, 402, 403, 406})
 _ROW_OUTLIVES_MEMORY = 0.02
+# Seconds that the real server waits before it asks for a pairing code.
+_PAIRING_CODE_TAKES = 1.0
 _LIMIT_REACHED = {"message": "QR code limit reached, please login again", "statusCode": 500}
 
 
@@ -48,16 +50,23 @@ class Lifecycle:
         self._inbound = inbound
 
     def connect(self, instance: Instance, *, phone: str | None = None) -> None:
-        """Starts one more socket. Those that live already go on: the real server does not notice them."""
+        """Starts one more socket, for a pairing code when it is given a `phone`.
+
+        Those that live already go on: the real server does not notice them.
+        """
         connection = self._loaded(instance)
-        if phone:
-            connection.phone = phone
+        connection.phone = phone
         self._start(instance, connection, self._reserve(connection))
 
     def reconnect(self, instance: Instance) -> None:
         """Replaces every socket of the instance by a new one."""
-        self._loaded(instance).sockets.clear()
-        self.connect(instance)
+        connection = self._loaded(instance)
+        connection.sockets.clear()
+        self.connect(instance, phone=connection.phone)
+
+    def reload(self, instance: Instance) -> None:
+        """What a change of the profile ends in: the server starts a second socket on the same credentials."""
+        self.connect(instance, phone=self._loaded(instance).phone)
 
     def _loaded(self, instance: Instance) -> Connection:
         if instance.connection is None:
@@ -72,7 +81,7 @@ class Lifecycle:
     def _start(self, instance: Instance, connection: Connection, number: int) -> None:
         connection.started = True
         connection.state = "connecting"
-        connection.base64 = bool(instance.webhook and instance.webhook.base64)
+        connection.base64 = bool(instance.webhook and instance.webhook.enabled and instance.webhook.base64)
         self._fake.emit(instance, "connection.update", {"instance": instance.name, "state": "connecting", "statusReason": 200})
         self._fake.spawn(self._run(instance, connection, number))
 
@@ -94,44 +103,52 @@ class Lifecycle:
         wait = whatsapp.qr_delay
         for _ in range(whatsapp.qr_references):
             await self._fake.clock.sleep(wait)
-            if number not in connection.sockets or not self._show_code(instance, connection):
+            if number not in connection.sockets or not self._may_show_code(instance, connection):
                 return
+            if connection.phone:
+                await self._fake.clock.sleep(_PAIRING_CODE_TAKES)
+                if number not in connection.sockets:
+                    return
+            self._show_code(instance, connection)
             wait = self._fake.store.whatsapp.qr_lifetime
         await self._fake.clock.sleep(wait)
         if number in connection.sockets:
             connection.sockets.discard(number)
             self._come_back(instance, connection)
 
-    def _show_code(self, instance: Instance, connection: Connection) -> bool:
-        """Whether the socket goes on showing codes."""
+    def _may_show_code(self, instance: Instance, connection: Connection) -> bool:
+        """Whether the socket goes on showing codes; counts the one that comes."""
         fake = self._fake
         seam = QrCode(instance=instance.name)
         fake.faults.strike(seam)
         if seam.withheld:
-            connection.qr = None
+            connection.qr = connection.remembered = None
             return False
         if connection.qr_count >= fake.store.settings.qrcode_limit:
-            connection.qr_count, connection.qr, connection.state = 0, None, "close"
+            # The database is not told.
+            connection.qr_count, connection.qr, connection.remembered, connection.state = 0, None, None, "close"
             connection.sockets.clear()
-            self._touch(instance, status="close")
             fake.emit(instance, "qrcode.updated", _LIMIT_REACHED)
             fake.emit(instance, "connection.update", {"instance": instance.name, "state": "refused", "statusReason": 428})
             return False
         connection.qr_count += 1
+        return True
+
+    def _show_code(self, instance: Instance, connection: Connection) -> None:
+        fake = self._fake
         code = f"{fake.store.identity.qr_reference(instance.id)},{instance.qr_keys}"
         pairing = fake.store.identity.pairing_code(instance.id) if connection.phone else None
         shown = {"pairingCode": pairing, "code": code, "base64": qr_image(code)}
-        connection.qr = {**shown, "count": connection.qr_count}
+        connection.qr = connection.remembered = {**shown, "count": connection.qr_count}
         self._touch(instance, status="connecting")
         fake.emit(instance, "qrcode.updated", {"qrcode": {"instance": instance.name, **shown}})
-        return True
 
     def current_code(self, instance: Instance) -> dict[str, Any]:
-        """What connect, create and restart show: the QR code, or only its count when there is none."""
+        """What connect, create and restart show: the newest QR code, scanned or not, or only its count when there was none."""
         connection = instance.connection
-        if connection is None or connection.qr is None:
-            return {"count": connection.qr_count if connection else 0}
-        return connection.qr
+        if connection is None:
+            return {"count": 0}
+        return {**(connection.remembered or {}), "count": connection.qr_count}
 
     def scan(self, instance: Instance, *, phone: str | None, profile: str | None) -> str:
         """Someone scans the QR code: the socket restarts (515) and opens. The telephone's digits.
@@ -157,6 +174,10 @@ class Lifecycle:
         connection.scanned = False
         if connection is not instance.connection or connection.state == "open" or not connection.sockets:
             return
+        seam = Pairing(instance=instance.name)
+        self._fake.faults.strike(seam)
+        if seam.refused:
+            return
         instance.paired = True
         instance.owner_jid = f"{digits}@s.whatsapp.net"
         instance.profile_name = profile or "Shop"
@@ -168,7 +189,6 @@ class Lifecycle:
         fake = self._fake
         connection.state = "open"
         connection.wuid = instance.owner_jid
-        instance.reason_code = instance.reason = instance.disconnected_at = None
         self._touch(instance, status="open")
         fake.emit(
             instance,
@@ -182,7 +202,7 @@ class Lifecycle:
                 "statusReason": 200,
             },
         )
-        seam = Opened(instance=instance.name, now=int(fake.clock.now().timestamp()))
+        seam = Opened(instance=instance.name)
         fake.faults.strike(seam)
         if seam.history is not None:
             self._inbound.history(instance, seam.history)
@@ -257,9 +277,15 @@ class Lifecycle:
         return task
 
     def delete(self, instance: Instance) -> None:
-        """Logs out, then removes the instance once the events that are awaited have been delivered or given up."""
+        """Logs out, then removes the instance once the events that are awaited have been delivered or given up.
+
+        Of an instance that is not in memory nobody is told.
+        """
         fake = self._fake
-        connection = self._loaded(instance)
+        connection = instance.connection
+        if connection is None:
+            self._remove(instance)
+            return
         awaited = []
         if connection.state != "close":
             awaited.append(self.log_out(instance, 401, f"Log out instance: {instance.name}"))
@@ -297,6 +323,7 @@ class Lifecycle:
         instances = self._fake.store.instances
         if instances.get(instance.name) is instance:
             del instances[instance.name]
+            self._fake.faults.cure(instance.name)
 
     async def boot(self, *, loading: float = 0.0) -> None:
         """The server's process starts again: memory and pending retries are gone, what was open or connecting connects by itself.
@@ -306,6 +333,7 @@ class Lifecycle:
         await self._fake.forget_work()
         for instance in self._fake.store.instances.values():
             instance.connection = None
+            self._fake.faults.cure(instance.name)
         self._fake.spawn(self._load(loading))
         if loading <= 0:
             await asyncio.sleep(0)
@@ -315,10 +343,32 @@ class Lifecycle:
             await self._fake.clock.sleep(loading)
         for instance in self._fake.store.instances.values():
             instance.connection = Connection()
-            if instance.integration == "EVOLUTION":
+            if instance.integration != "WHATSAPP-BAILEYS":
                 instance.connection.state = "open"
             elif instance.status in {"open", "connecting"}:
                 self.connect(instance)
+
+    def take_up(self, instance: Instance) -> None:
+        """Goes on with a connection as a snapshot left it: what was open is open, what was on its way sets out again.
+
+        A scan that had not been confirmed is forgotten: its code is on show and can be scanned again.
+        """
+        connection = instance.connection
+        if connection is None:
+            return
+        connection.scanned = False
+        for number in sorted(connection.sockets):
+            if connection.state == "connecting":
+                self._fake.spawn(self._go_on(instance, connection, number))
+            elif connection.state == "close":
+                self._fake.spawn(self._reconnect(instance, connection, number))
+
+    async def _go_on(self, instance: Instance, connection: Connection, number: int) -> None:
+        if connection.qr is not None and not instance.paired:
+            # The code on show keeps its whole time.
+            await self._fake.clock.sleep(self._fake.store.whatsapp.qr_lifetime)
+        if number in connection.sockets:
+            await self._run(instance, connection, number)
 
     def _touch(self, instance: Instance, *, status: str) -> None:
         instance.status = status

@@ -5,14 +5,15 @@ Source: sections 4.6, 4.7 and 5.3 of the contract. Status 201 means that the soc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from harness.evolution.content import long, on_wire, source_of
 from harness.evolution.errors import bad_request, boom, crash, inner_crash
 from harness.evolution.inbound import Inbound
 from harness.evolution.injection import Acknowledging, Checking, Sending, Sent
-from harness.evolution.jids import is_broadcast, is_group, is_lid, number_to_jid, other_brazilian_form
+from harness.evolution.jids import is_broadcast, is_group, is_lid, number_to_jid, other_form
 from harness.evolution.ledger import Send
 from harness.evolution.state import Connection, Instance, Message, timestamp
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from harness.evolution.fake import Fake
     from harness.evolution.lifecycle import Lifecycle
 
-__all__ = ["Outbound", "SocketClosedError"]
+__all__ = ["GROUP", "Outbound", "SocketClosedError", "members_of_groups"]
 
+GROUP = "Group"
+# What goes out as a forwarded message, not as one that the socket library composes.
+_FORWARDED = frozenset(
+    f"{kind}Message" for kind in ("image", "video", "document", "ptv", "location", "contact", "contactsArray", "list")
+)
 _UNDEFINED = "Cannot read properties of undefined (reading '{}')"
 _TWO_DAYS = 172_800
 
@@ -35,13 +41,22 @@ class SocketClosedError(Exception):
         self.reason = reason
         self.missing = missing
 
-    def uncaught(self) -> ApiError:
-        """500 with a plain string."""
-        return crash(_UNDEFINED.format(self.missing) if self.missing else self.reason)
+    def uncaught(self, without_client: str = "") -> ApiError:
+        """500 with a plain string; `without_client` is another than the usual one where no socket was ever started."""
+        return crash((without_client or _UNDEFINED.format(self.missing)) if self.missing else self.reason)
+
+    def wrapped(self) -> str:
+        """As it reads in the text of another error."""
+        return f"TypeError: {_UNDEFINED.format(self.missing)}" if self.missing else f"Error: {self.reason}"
 
     def as_boom(self) -> dict[str, Any]:
         """What `whatsappNumbers` answers: the exception as JSON, `{}` for a TypeError."""
         return {} if self.missing else boom(428, "Precondition Required", self.reason)
+
+
+def members_of_groups(instance: Instance) -> list[dict[str, Any]]:
+    """Who is in a group, in every group: WhatsApp's side is invented."""
+    return [{"id": "5511988887777@s.whatsapp.net", "admin": None}, {"id": instance.owner_jid or "", "admin": "superadmin"}]
 
 
 class Outbound:
@@ -70,7 +85,7 @@ class Outbound:
     async def check(self, instance: Instance, connection: Connection, numbers: list[str]) -> list[dict[str, Any]]:
         """Which numbers exist: `{jid, exists, number, …}` in the order broadcast, groups, users.
 
-        Raises SocketClosedError when WhatsApp must be asked and cannot.
+        A group that cannot be asked for does not exist. Raises SocketClosedError when WhatsApp must be asked and cannot.
         """
         fake = self._fake
         whatsapp = fake.store.whatsapp
@@ -79,37 +94,47 @@ class Outbound:
         for number in numbers:
             jid = number_to_jid(number)
             cached = fake.store.numbers.find(jid)
-            if is_broadcast(jid):
-                found["broadcast"].append({"jid": jid, "exists": True, "number": number})
+            if jid == "status@broadcast":
+                found["broadcast"].append({"jid": jid, "exists": False, "number": number})
             elif is_group(jid):
-                self.socket(instance, connection, "groupMetadata")
-                exists = whatsapp.look_up(jid) is not None
-                found["group"].append({"jid": jid, "exists": exists, "number": number, **({"name": "Group"} if exists else {})})
-            elif is_lid(jid):
-                found["user"].append({"jid": jid, "exists": True, "number": number, "lid": "lid"})
-            elif cached is not None:
-                found["user"].append(self._user(instance, cached, number))
+                exists = self.knows_group(instance, connection, jid)
+                found["group"].append({"jid": jid, "exists": exists, "number": number, **({"name": GROUP} if exists else {})})
             else:
-                unknown.append((jid, number))
+                place = len(found["user"])
+                if cached is not None:
+                    found["user"].append(self._user(instance, cached, number))
+                elif is_lid(jid):
+                    found["user"].append({**self._user(instance, jid, number), "lid": "lid"})
+                else:
+                    found["user"].append({})
+                    unknown.append((place, jid, number))
         if unknown:
             self.socket(instance, connection, "onWhatsApp")
             if whatsapp.check_failure:
                 raise SocketClosedError(whatsapp.check_failure)
-            seam = Checking(instance=instance.name, number=unknown[0][0], numbers=len(unknown), hold=whatsapp.check_delay)
+            seam = Checking(instance=instance.name, number=unknown[0][1], numbers=len(unknown), hold=whatsapp.check_delay)
             fake.faults.strike(seam)
             await fake.pause(seam.hold)
-            for jid, number in unknown:
+            for place, jid, number in unknown:
                 known = whatsapp.look_up(jid)
                 if known is not None and seam.other_form:
-                    known = other_brazilian_form(known) or known
+                    known = other_form(known) or known
                 if known is None:
-                    found["user"].append({"jid": jid, "exists": False, "number": number})
+                    found["user"][place] = {"jid": jid, "exists": False, "number": number}
                     continue
                 fake.store.numbers.add(known)
-                found["user"].append(self._user(instance, known, number))
+                found["user"][place] = self._user(instance, known, number)
             if seam.close is not None and connection.state == "open":
                 self._lifecycle.close(instance, seam.close)
         return [*found["broadcast"], *found["group"], *found["user"]]
+
+    def knows_group(self, instance: Instance, connection: Connection, jid: str) -> bool:
+        """Whether WhatsApp, when it can be asked, knows this group."""
+        try:
+            self.socket(instance, connection, "groupMetadata")
+        except SocketClosedError:
+            return False
+        return self._fake.store.whatsapp.look_up(jid) is not None
 
     def _user(self, instance: Instance, jid: str, number: str) -> dict[str, Any]:
         name = instance.contacts.get(jid, {}).get("pushName")
@@ -136,39 +161,73 @@ class Outbound:
         """
         fake = self._fake
         connection = self.in_memory(instance, method)
-        fake.faults.strike(arrival := Sending(instance=instance.name, number=number_to_jid(number), route=route))
-        await fake.pause(arrival.hold)
+        if fake.faults.switched_on:
+            fake.faults.strike(arrival := Sending(instance=instance.name, number=number_to_jid(number), route=route))
+            await fake.pause(arrival.hold)
         if upload:
             try:
                 self.socket(instance, connection, "waUploadToServer")
             except SocketClosedError as closed:
-                raise inner_crash(_wrapped(closed)) from None
-        try:
-            checked = (await self.check(instance, connection, [number]))[0]
-        except SocketClosedError as closed:
-            raise closed.uncaught() from None
-        jid = checked["jid"]
-        if not checked["exists"]:
-            raise bad_request("[object Object]" if is_group(jid) else checked)
-        await fake.pause((options.get("delay") or 0) / 1000)
-        try:
-            self.socket(instance, connection, "sendMessage")
-        except SocketClosedError as closed:
-            raise bad_request(_wrapped(closed)) from None
+                raise inner_crash(closed.wrapped()) from None
+        jid = fake.store.numbers.find(number_to_jid(number)) or await self._checked(instance, connection, number)
+        delay = (options.get("delay") or 0) / 1000
+        if delay:
+            # The contact sees somebody typing: that uses the socket before the wait.
+            self._usable(instance, connection, "presenceSubscribe")
+            await fake.pause(delay)
+        quoted = options.get("quoted")
+        if is_group(jid) and not self.knows_group(instance, connection, jid):
+            # The server's own "Group not found" is thrown as an object, which then becomes a text.
+            raise bad_request("[object Object]")
+        if (connection.started or relayed) and isinstance(quoted, Mapping) and not quoted.get("key"):
+            # Composing needs a client unless the server composes itself, as it does what it relays.
+            raise bad_request(f"TypeError: {_UNDEFINED.format('fromMe')}")
+        self._usable(instance, connection, "relayMessage" if relayed else "sendMessage")
         if fake.store.whatsapp.send_failure:
             raise bad_request(f"Error: {fake.store.whatsapp.send_failure}")
         raw = self._message(instance, jid, content, kind, options, relayed=relayed)
         self._record(instance, number, jid, raw, text)
         self._acknowledge_later(instance, raw["key"], relayed=relayed)
-        sent = Sent(instance=instance.name, number=jid, route=route, key_id=raw["key"]["id"])
+        if fake.faults.switched_on:
+            await self._strike(
+                Sent(instance=instance.name, number=jid, route=route, key_id=raw["key"]["id"]), instance, connection, raw
+            )
+        if kind == "conversation" and not quoted:
+            return raw
+        answer: dict[str, Any] = on_wire(self._told(instance, raw))
+        return answer
+
+    async def _strike(self, sent: Sent, instance: Instance, connection: Connection, raw: Mapping[str, Any]) -> None:
+        fake = self._fake
         fake.faults.strike(sent)
         if sent.echo:
             fake.emit(instance, "messages.upsert", on_wire({**raw, "status": "SERVER_ACK", "pushName": instance.profile_name}))
         if sent.close is not None and connection.state == "open":
             self._lifecycle.close(instance, sent.close)
         await fake.pause(sent.hold)
-        answer: dict[str, Any] = on_wire(raw)
-        return answer
+
+    async def _checked(self, instance: Instance, connection: Connection, number: str) -> str:
+        """The jid that WhatsApp knows this number by."""
+        try:
+            checked = (await self.check(instance, connection, [number]))[0]
+        except SocketClosedError as closed:
+            raise closed.uncaught() from None
+        jid: str = checked["jid"]
+        if not checked["exists"] and not is_group(jid) and not is_broadcast(jid):
+            raise bad_request(checked)
+        return jid
+
+    def _usable(self, instance: Instance, connection: Connection, call: str) -> None:
+        try:
+            self.socket(instance, connection, call)
+        except SocketClosedError as closed:
+            raise bad_request(closed.wrapped()) from None
+
+    def _told(self, instance: Instance, raw: dict[str, Any]) -> dict[str, Any]:
+        """The row as the client and the webhook get it: media with its content when the webhook asks for that."""
+        if not self._inbound.has_media(instance, raw["message"]):
+            return raw
+        return {**raw, "message": {**raw["message"], "base64": self._fake.store.whatsapp.media_base64}}
 
     def _message(
         self,
@@ -184,7 +243,8 @@ class Outbound:
         key_id = self._fake.store.identity.message(instance.id)
         key: dict[str, Any] = {"remoteJid": jid, "fromMe": True, "id": key_id}
         if relayed:
-            key = {"id": key_id, "remoteJid": jid, "participant": jid, "fromMe": True}
+            to_whom = {} if is_group(jid) or is_lid(jid) else {"participant": jid}
+            key = {"id": key_id, "remoteJid": jid, **to_whom, "fromMe": True}
         context = None if relayed else self._context(instance, jid, kind, options, now)
         shown = dict(content)
         carries = shown.get(kind)
@@ -206,17 +266,18 @@ class Outbound:
         }
 
     def _context(self, instance: Instance, jid: str, kind: str, options: Mapping[str, Any], now: int) -> dict[str, Any] | None:
-        if kind == "reactionMessage":
+        if kind == "reactionMessage" or is_broadcast(jid):
             return None
-        mentioned = [number_to_jid(number) for number in options.get("mentioned") or ()]
-        if is_group(jid) and options.get("mentionsEveryOne"):
-            mentioned = ["5511988887777@s.whatsapp.net", instance.owner_jid or ""]
-        quoted = self._quoted(instance, options)
+        quoted = self._quoted(instance, jid, options)
         if is_group(jid):
-            context = {"mentionedJid": mentioned} if mentioned else {}
-            return {**context, **quoted} or None
+            mentioned = [one for number in options.get("mentioned") or () if not is_group(one := number_to_jid(number))]
+            if options.get("mentionsEveryOne"):
+                mentioned = [person["id"] for person in members_of_groups(instance)]
+            context = {**({"mentionedJid": mentioned} if mentioned else {}), **quoted}
+            # What the socket library forwards always has a context, what it composes only when there is something in it.
+            return context if context or kind in _FORWARDED else None
         return {
-            "mentionedJid": mentioned,
+            "mentionedJid": [],
             "groupMentions": [],
             **({"statusAttributions": []} if kind == "audioMessage" else {}),
             "ephemeralSettingTimestamp": long(now - _TWO_DAYS),
@@ -224,7 +285,7 @@ class Outbound:
             **quoted,
         }
 
-    def _quoted(self, instance: Instance, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _quoted(self, instance: Instance, jid: str, options: Mapping[str, Any]) -> dict[str, Any]:
         quoted = options.get("quoted") or {}
         key, message = quoted.get("key") or {}, quoted.get("message")
         known = instance.messages.get(key.get("id"))
@@ -233,7 +294,13 @@ class Outbound:
         if message is None:
             return {}
         author = instance.owner_jid if key.get("fromMe") else key.get("participant") or key.get("remoteJid")
-        return {"participant": author, "stanzaId": key.get("id"), "quotedMessage": message}
+        elsewhere = key.get("remoteJid") not in {None, jid}
+        return {
+            "participant": author,
+            "stanzaId": key.get("id"),
+            "quotedMessage": message,
+            **({"remoteJid": key["remoteJid"]} if elsewhere else {}),
+        }
 
     def _record(self, instance: Instance, number: str, jid: str, raw: dict[str, Any], text: str | None) -> None:
         fake = self._fake
@@ -251,26 +318,23 @@ class Outbound:
                 monotonic=fake.clock.monotonic(),
             )
         )
-        fake.emit(instance, "send.message", on_wire(raw))
+        if fake.webhooks.listens(instance, "send.message"):
+            fake.emit(instance, "send.message", on_wire(self._told(instance, raw)))
 
     def _acknowledge_later(self, instance: Instance, key: Mapping[str, Any], *, relayed: bool) -> None:
         fake = self._fake
         jid = str(key["remoteJid"])
         silent = relayed or (is_group(jid) and not fake.store.whatsapp.group_acks)
-        seam = Acknowledging(instance=instance.name, number=jid, plan=[] if silent else list(fake.store.whatsapp.acks))
-        fake.faults.strike(seam)
-        if seam.plan:
-            fake.spawn(self._acknowledge(instance, dict(key), seam.plan))
+        plan: Iterable[tuple[float, str]] = () if silent else fake.store.whatsapp.acks
+        if fake.faults.switched_on:
+            seam = Acknowledging(
+                instance=instance.name, number=jid, plan=list(plan), acquainted=is_group(jid) or jid in instance.contacts
+            )
+            fake.faults.strike(seam)
+            plan = seam.plan
+        for moment, status in sorted(plan, key=itemgetter(0)):
+            fake.agenda.add(moment, self._acknowledge, instance, key, status)
 
-    async def _acknowledge(self, instance: Instance, key: dict[str, Any], plan: list[tuple[float, str]]) -> None:
-        passed = 0.0
-        for moment, status in sorted(plan, key=lambda step: step[0]):
-            await self._fake.clock.sleep(moment - passed)
-            passed = moment
-            if self._fake.store.find(instance.name) is not instance:
-                return
+    def _acknowledge(self, instance: Instance, key: Mapping[str, Any], status: str) -> None:
+        if self._fake.store.find(instance.name) is instance:
             self._inbound.acknowledge(instance, key, status)
-
-
-def _wrapped(closed: SocketClosedError) -> str:
-    return f"TypeError: {_UNDEFINED.format(closed.missing)}" if closed.missing else f"Error: {closed.reason}"

@@ -4,48 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from harness.clock import Clock
-from harness.evolution.app import TRANSPORT, create_app
+from harness.evolution.app import create_app
 from harness.evolution.client import ControlVerbs
 from harness.evolution.errors import FakeServerError
 from harness.evolution.fake import Fake
 from harness.evolution.settings import ServerSettings
+from harness.evolution.transport import CONTROL, Address, Connection
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["FakeEvolution", "serve"]
 
-_BACKLOG = 2048
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
 
-class _Protocol(HttpToolsProtocol):
-    """Lets the application cut the connection, which ASGI has no word for."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        extensions: dict[str, Any] = {TRANSPORT: self.transport}
-        self.scope["extensions"] = extensions
-
-
 class _Server(uvicorn.Server):
-    """Tells when it is ready and ends what is still open when it stops."""
+    """Tells when it is ready, opens and closes the port of the API, and ends what is still open when it stops.
 
-    def __init__(self, config: uvicorn.Config, fake: Fake, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    The control plane, where there is one, has an address of its own as well, which stays open whatever happens to the other.
+    Raises FakeServerError with one line when an address cannot be had.
+    """
+
+    def __init__(self, app: Starlette, fake: Fake, on_ready: Callable[[], None], host: str, port: int, control_port: int) -> None:
+        class Caller(Connection):
+            faults = fake.faults
+
+        super().__init__(_config(app, Caller))
         self._fake = fake
+        with contextlib.ExitStack() as addresses:
+            self._address = Address(host, port)
+            addresses.callback(self._address.release)
+            self._control = Address(host, control_port) if fake.control_token is not None else None
+            if self._control is not None:
+                addresses.callback(self._control.release)
+            self._listener = addresses.enter_context(contextlib.closing(self._address.listen()))
+            self._addresses = addresses.pop_all()
+        fake.address = self._address.url
+        fake.control_address = self._control.url if self._control is not None else ""
+        self._control_config = _config(_control_plane_of(app), HttpToolsProtocol)
         self._on_ready = on_ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Event | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     async def main_loop(self) -> None:
         # As the library's, but a stop need not wait for the next tick.
@@ -63,58 +77,98 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leaving.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([*(sockets or ()), self._listener])
+        if self._control is not None:
+            self._control_config.load()
+            self.servers.append(await self._serve_at(self._control.listen(), self._control_config))
+        self._fake.port.serve(self)
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # A request that a fault keeps open would otherwise hold up the stop.
         await self._fake.close()
+        if self._opening is not None:
+            await self._opening
         await super().shutdown(sockets)
 
+    def release(self) -> None:
+        """Gives the addresses back."""
+        self._addresses.close()
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Raises FakeServerError with one line when the address cannot be had."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or str(error)
-        raise FakeServerError(
-            f"the fake cannot listen on {host}:{port}: {reason}; choose another port, or 0 for a free one"
-        ) from error
-    listener.setblocking(False)
-    return listener
+    def close_port(self) -> None:
+        """As `transport.Listener`."""
+        if self._opening is not None:
+            # It closes itself once it is open.
+            return
+        self.servers.pop(0).close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and not connection.is_controls:
+                connection.shutdown()
+
+    def open_port(self) -> None:
+        """As `transport.Listener`."""
+        if self._opening is not None:
+            return
+        # The operating system accepts from here on; who connects waits a turn of the loop for us.
+        self._opening = asyncio.get_running_loop().create_task(self._reopen(self._address.listen()))
+
+    async def _reopen(self, listener: socket.socket) -> None:
+        self.servers.insert(0, await self._serve_at(listener, self.config))
+        self._opening = None
+        if self._fake.port.closed:
+            self.close_port()
+
+    async def _serve_at(self, listener: socket.socket, config: uvicorn.Config) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+
+        def connect() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
+            )
+            return protocol
+
+        return await loop.create_server(connect, sock=listener, backlog=config.backlog)
 
 
-def _url(host: str, listener: socket.socket) -> str:
-    shown = "127.0.0.1" if host in {"", "0.0.0.0"} else f"[{host}]" if ":" in host else host  # noqa: S104 - compared, not bound
-    return f"http://{shown}:{listener.getsockname()[1]}"
+def _control_plane_of(app: Starlette) -> ASGIApp:
+    """The same application without the server's own API."""
+
+    async def control_plane(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(f"{CONTROL}/"):
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    return control_plane
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: ASGIApp, protocol: type[asyncio.Protocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=protocol,
         ws="none",
         loop="uvloop",
+        interface="asgi3",
         lifespan="off",
+        # Who connects is who connects: the control plane answers this machine alone, whatever a header says.
+        proxy_headers=False,
         log_config=None,
         log_level="critical",
         access_log=False,
         server_header=False,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
-        backlog=_BACKLOG,
     )
 
 
 class FakeEvolution(ControlVerbs):
     """A fake Evolution API 2.3.7 on a port of this machine, in a thread of its own: `with FakeEvolution(key=…) as evolution:`.
 
-    The verbs of the control plane are its methods. Raises FakeServerError when it cannot start.
+    The verbs of the control plane are its methods; over HTTP it answers this machine alone, unless `control_from_anywhere`. It
+    is served at `control_url` as well (`control_port`, 0 for a free one), which stays open while a fault closes the API's port.
+
+    Raises FakeServerError when it cannot start.
     """
 
     def __init__(
@@ -127,10 +181,20 @@ class FakeEvolution(ControlVerbs):
         port: int = 0,
         seed: int | None = None,
         settings: ServerSettings | None = None,
+        control_from_anywhere: bool = False,
+        control_port: int = 0,
     ) -> None:
-        self._fake = Fake(key=key, clock=clock, control_token=control_token, seed=seed, settings=settings)
+        self._fake = Fake(
+            key=key,
+            clock=clock,
+            control_token=control_token,
+            seed=seed,
+            settings=settings,
+            control_from_anywhere=control_from_anywhere,
+        )
         self._host = host
         self._port = port
+        self._control_port = control_port
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: _Server | None = None
@@ -147,35 +211,35 @@ class FakeEvolution(ControlVerbs):
             raise FakeServerError("the fake has no address before it has started; use it in a `with` block")
         return self._fake.address
 
+    @property
+    def control_url(self) -> str:
+        """Where the control plane stays reachable while the API is not; empty without a control token."""
+        return self._fake.control_address
+
     def start(self) -> Self:
         """Returns when it answers."""
         if self._thread is not None:
             raise FakeServerError(f"the fake at {self._fake.address} is already running")
-        listener = _listen(self._host, self._port)
-        self._fake.address = _url(self._host, listener)
         ready = threading.Event()
         self._failure = None
-        self._server = _Server(_config(self.app), self._fake, ready.set)
-        self._thread = threading.Thread(target=self._run, args=(listener, ready), name="fake-evolution", daemon=True)
+        self._server = _Server(self.app, self._fake, ready.set, self._host, self._port, self._control_port)
+        self._thread = threading.Thread(target=self._run, args=(self._server, ready), name="fake-evolution", daemon=True)
         self._thread.start()
         if not ready.wait(_START_SECONDS) or self._failure is not None:
             self.stop()
             raise FakeServerError(f"the fake did not start within {_START_SECONDS:g} s: {self._failure!r}")
         return self
 
-    def _run(self, listener: socket.socket, ready: threading.Event) -> None:
-        server = self._server
-        if server is None:
-            return
+    def _run(self, server: _Server, ready: threading.Event) -> None:
         try:
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 self._loop = runner.get_loop()
-                runner.run(server.serve(sockets=[listener]))
+                runner.run(server.serve())
         except BaseException as error:
             self._failure = error
         finally:
             self._loop = None
-            listener.close()
+            server.release()
             ready.set()
 
     def stop(self) -> None:
@@ -215,18 +279,28 @@ def serve(
     seed: int | None = None,
     clock: Clock | None = None,
     settings: ServerSettings | None = None,
+    control_from_anywhere: bool = False,
+    control_port: int = 0,
     on_ready: Callable[[str], None],
 ) -> None:
     """Serves in the foreground until the process is told to stop; `on_ready` gets the URL once it answers.
 
     Raises FakeServerError with one line when the address cannot be had.
     """
-    fake = Fake(key=key, clock=clock, control_token=control_token, seed=seed, settings=settings)
-    listener = _listen(host, port)
-    fake.address = _url(host, listener)
-    server = _Server(_config(create_app(fake)), fake, lambda: on_ready(fake.address))
+    fake = Fake(
+        key=key,
+        clock=clock,
+        control_token=control_token,
+        seed=seed,
+        settings=settings,
+        control_from_anywhere=control_from_anywhere,
+    )
+    server = _Server(create_app(fake), fake, lambda: on_ready(fake.address), host, port, control_port)
+    # What is loaded stays, and what is recorded has no cycles: looking for them as often as usual would take a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000)
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
+            runner.run(server.serve())
     finally:
-        listener.close()
+        server.release()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from harness.evolution.events import EVENTS
 
@@ -18,12 +18,15 @@ class WebhookRetry:
     attempts: int = 10
     initial: float = 5.0
     maximum: float = 300.0
+    exponential: bool = True
     jitter: float = 0.2
     timeout: float = 30.0
     final_statuses: frozenset[int] = frozenset({400, 401, 403, 404, 422})
 
     def delay(self, failures: int, noise: float) -> float:
         """Seconds before the attempt that follows `failures` failed ones; `noise` in [-1, 1]. Never below `initial`."""
+        if not self.exponential:
+            return self.initial
         planned = min(self.initial * 2.0 ** (failures - 1), self.maximum)
         return max(self.initial, planned * (1 + self.jitter * noise))
 
@@ -45,10 +48,13 @@ class ServerSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServerSettings:
-        """Reads the real server's variables; as there, a number that is 0 or not a number falls back to its default."""
+        """Reads the real server's variables; as there, a number that is 0 or not a number falls back to its default.
+
+        Of the list of final statuses only its absence does: an empty one holds nothing.
+        """
         retry = WebhookRetry()
-        finals = environment.get("WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES", "")
-        codes = frozenset(int(code) for code in finals.split(",") if code.strip().isdigit())
+        finals = environment.get("WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES")
+        codes = frozenset(int(code) for code in (finals or "").split(",") if code.strip().isdigit())
         switched_on = {
             name.removeprefix("WEBHOOK_EVENTS_")
             for name, value in environment.items()
@@ -66,7 +72,9 @@ class ServerSettings:
                 initial=float(_whole(environment.get("WEBHOOK_RETRY_INITIAL_DELAY_SECONDS"), int(retry.initial))),
                 maximum=float(_whole(environment.get("WEBHOOK_RETRY_MAX_DELAY_SECONDS"), int(retry.maximum))),
                 timeout=_whole(environment.get("WEBHOOK_REQUEST_TIMEOUT_MS"), int(retry.timeout * 1000)) / 1000,
-                final_statuses=codes or retry.final_statuses,
+                exponential=environment.get("WEBHOOK_RETRY_USE_EXPONENTIAL_BACKOFF") != "false",
+                jitter=_fraction(environment.get("WEBHOOK_RETRY_JITTER_FACTOR"), retry.jitter),
+                final_statuses=retry.final_statuses if finals is None else codes,
             ),
             global_webhook_url=_when(environment, "WEBHOOK_GLOBAL_ENABLED", "WEBHOOK_GLOBAL_URL"),
             global_webhook_by_events=environment.get("WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS") == "true",
@@ -76,9 +84,15 @@ class ServerSettings:
         )
 
 
-def _whole(text: Any, default: int) -> int:
-    digits = str(text or "").strip()
-    return (int(digits) if digits.isdigit() else 0) or default
+def _whole(text: str | None, default: int) -> int:
+    """As JavaScript's parseInt: what follows the digits does not matter."""
+    found = re.match(r"\s*([+-]?[0-9]+)", text or "")
+    return (int(found[1]) if found else 0) or default
+
+
+def _fraction(text: str | None, default: float) -> float:
+    found = re.match(r"\s*([+-]?[0-9]*\.?[0-9]+)", text or "")
+    return (float(found[1]) if found else 0.0) or default
 
 
 def _when(environment: Mapping[str, str], switch: str, name: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from harness.clock import Clock
 from harness.evolution.identity import Identity
-from harness.evolution.jids import is_broadcast, is_group, is_lid, other_brazilian_form, same_subscriber
+from harness.evolution.jids import is_broadcast, is_group, is_lid, other_form, same_subscriber
 from harness.evolution.settings import ServerSettings
 
 __all__ = [
@@ -33,7 +34,8 @@ PICTURE = "https://pps.whatsapp.net/v/t61.24694-24/stub.jpg"
 
 def timestamp(moment: datetime) -> str:
     """ISO 8601 with milliseconds and `Z`, as the database's rows show it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    # The offset takes the last six characters.
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,11 +76,11 @@ class WebhookRow:
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """A message row. `raw` is what the server answered or delivered for it; `updates` the statuses that followed."""
+    """A message row. `raw` is what the server answered or delivered for it; `updates` the rows of the statuses that followed."""
 
     id: str
     raw: dict[str, Any]
-    updates: list[str] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     acknowledged: set[tuple[int, str]] = field(default_factory=set)
 
     @property
@@ -88,13 +90,20 @@ class Message:
 
 
 class Messages:
-    """An instance's message rows in their order; a key id that came twice has two rows, and the first answers for it."""
+    """An instance's newest message rows in their order; a key id that came twice has two rows, and the first answers for it."""
+
+    KEPT = 20_000
 
     def __init__(self) -> None:
-        self._rows: list[Message] = []
+        self._rows: deque[Message] = deque()
         self._by_key: dict[str, Message] = {}
 
     def add(self, message: Message) -> None:
+        """The oldest row goes for one that is too many: a million sends take no more memory than these."""
+        if len(self._rows) == self.KEPT:
+            gone = self._rows.popleft()
+            if self._by_key.get(str(gone.key["id"])) is gone:
+                del self._by_key[str(gone.key["id"])]
         self._rows.append(message)
         self._by_key.setdefault(str(message.key["id"]), message)
 
@@ -116,7 +125,8 @@ class Connection:
     """The instance in memory: its socket, its QR code and its queue of inbound events.
 
     `sockets` holds the numbers of those that live or are about to: one that finds its number gone has ended. An extra connect
-    while one is about to reconnect leaves two, as on the real server.
+    while one is about to reconnect leaves two, as on the real server. `qr` is the code that can be scanned, `remembered` the
+    newest one, which the server goes on showing when it is asked.
     """
 
     state: str = "close"
@@ -127,6 +137,7 @@ class Connection:
     wuid: str | None = None
     qr_count: int = 0
     qr: dict[str, Any] | None = None
+    remembered: dict[str, Any] | None = None
     phone: str | None = None
     base64: bool = False
     inbox: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -172,11 +183,23 @@ class NumberCache:
     def add(self, jid: str) -> None:
         self._known[jid] = self._clock.monotonic()
 
+    def ages(self) -> list[tuple[str, float]]:
+        """Every number with the seconds since it was confirmed: what a snapshot keeps, since no two clocks begin alike."""
+        now = self._clock.monotonic()
+        return [(jid, now - since) for jid, since in self._known.items()]
+
+    def take_up(self, ages: Iterable[tuple[str, float]]) -> None:
+        """Replaces what is known, as `ages` told it."""
+        now = self._clock.monotonic()
+        self._known = {jid: now - age for jid, age in ages}
+
     def find(self, jid: str) -> str | None:
-        """The confirmed jid of this telephone, in whichever of Brazil's two forms it is registered."""
+        """The confirmed jid of this telephone, in whichever of its country's two forms it is registered."""
         oldest = self._clock.monotonic() - self.LIFETIME
-        candidates = (jid, other_brazilian_form(jid))
-        return next((one for one in candidates if one is not None and self._known.get(one, oldest) > oldest), None)
+        if self._known.get(jid, oldest) > oldest:
+            return jid
+        other = other_form(jid)
+        return other if other is not None and self._known.get(other, oldest) > oldest else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,11 +23,10 @@ import msgspec
 from harness.evolution.events import configuration_name, path_suffix
 from harness.evolution.injection import Emission
 from harness.evolution.ledger import Delivery
+from harness.evolution.posting import Poster, PostingError
 from harness.evolution.state import Instance, timestamp
 
 if TYPE_CHECKING:
-    import httpx
-
     from harness.evolution.fake import Fake
 
 __all__ = ["Webhooks", "webhook_token"]
@@ -59,18 +58,29 @@ def _base64url(data: bytes) -> bytes:
 
 
 class Webhooks:
-    """Delivers events of one fake. `under_way` counts those that wait for a listener, `pending` those that wait for a retry."""
+    """Delivers events of one fake.
+
+    `number` is that of the newest delivery; `under_way` counts those that wait for a listener, `pending` those that wait for a
+    retry.
+    """
 
     def __init__(self, fake: Fake, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
         self._fake = fake
         self._spawn = spawn
-        self._client: httpx.AsyncClient | None = None
-        self._number = 0
+        self._poster = Poster()
+        self.number = 0
         self._changed = asyncio.Event()
         self.begun = 0
         self.under_way = 0
         self.pending = 0
         self.expiring: set[asyncio.Future[Any]] = set()
+
+    def listens(self, instance: Instance, event: str) -> bool:
+        """Whether anybody would be told of this event."""
+        name, settings, hook = configuration_name(event), self._fake.store.settings, instance.webhook
+        if settings.global_webhook_url and name in settings.global_events:
+            return True
+        return hook is not None and hook.enabled and name in hook.events and _is_http(hook.url)
 
     def emit(
         self, instance: Instance, event: str, data: Any, *, extra: Mapping[str, Any] | None = None
@@ -99,14 +109,14 @@ class Webhooks:
         if wide:
             suffix = path_suffix(event) if settings.global_webhook_by_events else ""
             targets.append(_Target(url=settings.global_webhook_url + suffix, headers={}))
-        destination = hook.url if hook is not None else targets[0].url
+        destination = (hook.url if hook is not None else "") or settings.global_webhook_url + path_suffix(event)
         body = msgspec.json.encode({**(extra or {}), **self._envelope(instance, event, seam.data, destination)})
         key_id = _key_id_in(seam.data)
         tasks = [self._start(self._deliver_to_all(targets, instance.name, event, body, delay, key_id)) for delay in seam.copies]
         return tasks[0]
 
     def report_error(self, status: int, error: str, message: Any) -> None:
-        """Tells the errors webhook about an error answer; the real server leaks its global key here."""
+        """Tells the errors webhook about an error answer, once; the real server leaks its global key here."""
         url = self._fake.store.settings.errors_webhook_url
         if not url:
             return
@@ -118,7 +128,7 @@ class Webhooks:
             "server_url": self._fake.server_url,
         }
         target = _Target(url=url, headers={})
-        self._start(self._deliver_to_all([target], "", "error", msgspec.json.encode(body), 0.0, None))
+        self._start(self._deliver_to_all([target], "", "error", msgspec.json.encode(body), 0.0, None, attempts=1))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self.under_way += 1
@@ -153,9 +163,7 @@ class Webhooks:
 
     async def close(self) -> None:
         """Closes the connections to the listeners."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._poster.close()
 
     def _envelope(self, instance: Instance, event: str, data: Any, destination: str) -> dict[str, Any]:
         fake = self._fake
@@ -178,30 +186,40 @@ class Webhooks:
         return timestamp(self._fake.clock.now().astimezone(ZoneInfo(self._fake.store.settings.timezone)))
 
     def _custom_headers(self, configured: Mapping[str, Any] | None) -> dict[str, str]:
-        headers = {name: str(value) for name, value in (configured or {}).items()}
+        headers = dict(configured or {})
         key = headers.pop("jwt_key", None)
         if key is not None:
-            headers["Authorization"] = f"Bearer {webhook_token(key, self._fake.clock.now())}"
-        return headers
+            headers["Authorization"] = f"Bearer {webhook_token(str(key), self._fake.clock.now())}"
+        return {name: _as_javascript_says(value) for name, value in headers.items()}
 
     async def _deliver_to_all(
-        self, targets: list[_Target], instance: str, event: str, body: bytes, delay: float, key_id: str | None
+        self,
+        targets: list[_Target],
+        instance: str,
+        event: str,
+        body: bytes,
+        delay: float,
+        key_id: str | None,
+        *,
+        attempts: int | None = None,
     ) -> None:
         if delay > 0:
             await self._pause(delay)
-        self._number += 1
-        number = self._number
+        self.number += 1
+        number, most = self.number, attempts or self._fake.store.settings.retry.attempts
         for target in targets:
-            await self._deliver(target, instance, event, body, number, key_id)
+            await self._deliver(target, instance, event, body, number, key_id, most)
 
-    async def _deliver(self, target: _Target, instance: str, event: str, body: bytes, number: int, key_id: str | None) -> None:
+    async def _deliver(
+        self, target: _Target, instance: str, event: str, body: bytes, number: int, key_id: str | None, attempts: int
+    ) -> None:
         fake = self._fake
         retry = fake.store.settings.retry
-        for attempt in range(1, retry.attempts + 1):
+        for attempt in range(1, attempts + 1):
             at, since = fake.clock.now(), fake.clock.monotonic()
             status, error = await self._attempt(target, body, retry.timeout)
             succeeded = status is not None and 200 <= status < 300
-            final = succeeded or status in retry.final_statuses or attempt == retry.attempts
+            final = succeeded or status in retry.final_statuses or attempt == attempts
             fake.deliveries.append(
                 Delivery(
                     url=target.url,
@@ -225,17 +243,8 @@ class Webhooks:
             await self._pause(retry.delay(attempt, noise))
 
     async def _attempt(self, target: _Target, body: bytes, limit: float) -> tuple[int | None, str | None]:
-        import httpx
-
-        if self._client is None:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=4.0)
-            self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=True, trust_env=False)  # noqa: S113 - limited by the clock
-        try:
-            request = httpx.Request("POST", target.url, headers=_headers(target.headers, len(body)), content=body)
-        except (httpx.InvalidURL, ValueError, TypeError) as error:
-            return None, f"cannot be sent: {type(error).__name__}"
         started = time.monotonic()
-        answer = asyncio.ensure_future(self._client.send(request))
+        answer = asyncio.ensure_future(self._poster.post(target.url, _headers(target.headers, len(body)), body))
         deadline = asyncio.ensure_future(self._fake.clock.limit(limit))
         try:
             await asyncio.wait({answer, deadline}, return_when=asyncio.FIRST_COMPLETED)
@@ -243,20 +252,31 @@ class Webhooks:
                 await self._last_chance(answer, _GRACE - (time.monotonic() - started))
             if not answer.done():
                 return None, f"no answer within {limit:g} s"
-            return answer.result().status_code, None
-        except httpx.HTTPError as error:
-            return None, type(error).__name__
+            return answer.result(), None
+        except PostingError as error:
+            return None, error.reason
+        except ValueError as error:
+            return None, f"cannot be sent: {type(error).__name__}"
         finally:
             answer.cancel()
             deadline.cancel()
 
-    async def _last_chance(self, answer: asyncio.Future[httpx.Response], seconds: float) -> None:
+    async def _last_chance(self, answer: asyncio.Future[int], seconds: float) -> None:
         waiting = asyncio.ensure_future(asyncio.wait({answer}, timeout=max(0.0, seconds)))
         self.expiring.add(waiting)
         try:
             await waiting
         finally:
             self.expiring.discard(waiting)
+
+
+def _as_javascript_says(value: Any) -> str:
+    """A configured header's value as text; what is null or false is no header, and takes away the default one."""
+    if value is None or value is False:
+        return ""
+    if isinstance(value, list):
+        return ",".join(_as_javascript_says(part) for part in value)
+    return "true" if value is True else "[object Object]" if isinstance(value, dict) else str(value)
 
 
 def _is_http(url: str) -> bool:
@@ -277,7 +297,7 @@ def _headers(custom: Mapping[str, str], length: int) -> list[tuple[str, str]]:
     )
     for name, value in fixed:
         headers.setdefault(name.lower(), (name, value))
-    return list(headers.values())
+    return [(name, value) for name, value in headers.values() if value]
 
 
 def _key_id_in(data: Any) -> str | None:

@@ -385,6 +385,9 @@ class TestChoice:
 
     def test_auto_never_takes_sqlite(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(datastores, "_installed", lambda: iter(()))
+        # Nor has it Docker.
+        monkeypatch.setattr(datastores, "DAEMONS_PATH", "")
+        monkeypatch.setenv("PATH", "")
         with pytest.raises(DatastoreError), open_database("auto", environment={}):
             pass
 
@@ -408,7 +411,7 @@ class TestChoice:
             ("postgresql://me:s3cr3t-word@127.0.0.1:port/none", "cannot be read"),
             ("mysql://me:s3cr3t-word@host/db", "no support for mysql:// databases"),
             ("sqlite:///file.db", "no support for sqlite:// databases"),
-            ("postgres", "unknown database 'postgres': give a postgresql:// URL, embedded, memory or auto"),
+            ("postgres", "unknown database 'postgres': give a postgresql:// URL, embedded, docker:, memory or auto"),
         ],
     )
     def test_a_wrong_choice_is_one_clear_line_without_the_password(self, spec: str, message: str) -> None:

@@ -6,10 +6,15 @@ Evidence: section 7, F21 and section 6.5: measured 5.9 s with short settings, 20
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Incoming
+from harness.evolution.injection import Incoming, Option
 
 
 @fault()
-def run(at: Incoming, seconds: float = 60.0) -> None:
+def run(
+    at: Incoming,
+    seconds: Annotated[float, Option(text="for how long the message holds up the queue", unit="s")] = 60.0,
+) -> None:
     at.hold = seconds

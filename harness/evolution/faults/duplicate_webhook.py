@@ -6,10 +6,16 @@ Evidence: section 7, F1: twice within milliseconds or every 30 s for days; issue
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Emission
+from harness.evolution.injection import Emission, Option
 
 
 @fault(event="messages.upsert")
-def run(at: Emission, copies: int = 2, seconds: float = 0.0) -> None:
+def run(
+    at: Emission,
+    copies: Annotated[int, Option(text="how often the event is delivered altogether", unit="deliveries", least=2, most=1000)] = 2,
+    seconds: Annotated[float, Option(text="between one delivery and the next", unit="s")] = 0.0,
+) -> None:
     at.copies = [first + index * seconds for first in at.copies for index in range(copies)]

@@ -6,19 +6,23 @@ Evidence: section 7, F26: messages.set, chats.set, contacts.*, and backlog as fr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from gate.registry import fault
-from harness.evolution.injection import Opened
+from harness.evolution.injection import Opened, Option
 
 
 @fault()
-def run(at: Opened, messages: int = 20, age: int = 30 * 24 * 3600) -> None:
+def run(
+    at: Opened,
+    messages: Annotated[int, Option(text="how many old messages come", unit="messages", least=1, most=10000)] = 20,
+    age: Annotated[int, Option(text="how old the oldest of them is", unit="s")] = 30 * 24 * 3600,
+) -> None:
     old: list[dict[str, Any]] = [
         {
             "key": {"remoteJid": f"55119{10_000_001 + index}@s.whatsapp.net", "fromMe": False, "id": f"3A{index:018X}"},
             "message": {"conversation": f"old {index}"},
-            "messageTimestamp": at.now - age + index,
+            "messageTimestamp": int(at.now.timestamp()) - age + index,
             "pushName": f"Contact {index}",
         }
         for index in range(messages)

@@ -6,12 +6,17 @@ Evidence: section 7, F15 and section 5.2: issues 1764, 1778, 2324, 2337, 2272.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Incoming
+from harness.evolution.injection import Incoming, Option
 
 
 @fault()
-def run(at: Incoming, alt: bool = False) -> bool:
+def run(
+    at: Incoming,
+    alt: Annotated[bool, Option(text="whether the telephone comes along as remoteJidAlt")] = False,
+) -> bool:
     key = at.message["key"]
     phone = str(key["remoteJid"])
     if not phone.endswith("@s.whatsapp.net"):

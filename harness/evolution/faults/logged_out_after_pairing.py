@@ -6,10 +6,15 @@ Evidence: section 7, F12: 515 after pairing followed by 401; issue 2498.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Opened
+from harness.evolution.injection import Opened, Option
 
 
 @fault()
-def run(at: Opened, seconds: float = 3.0) -> None:
+def run(
+    at: Opened,
+    seconds: Annotated[float, Option(text="how long the connection stays open", unit="s")] = 3.0,
+) -> None:
     at.close, at.seconds, at.message = 401, seconds, "Stream Errored (conflict) device_removed"

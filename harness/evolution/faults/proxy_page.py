@@ -6,13 +6,18 @@ Evidence: section 7, F24: `<!DOCTYPE html>… Cannot POST`; issue 2242.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
 from harness.evolution.errors import ApiError
-from harness.evolution.injection import Arrival
+from harness.evolution.injection import Arrival, Option
 
 
 @fault()
-def run(at: Arrival, status: int = 404) -> None:
+def run(
+    at: Arrival,
+    status: Annotated[int, Option(text="what the proxy answers with", unit="HTTP status", least=200, most=599)] = 404,
+) -> None:
     lines = (
         "<!DOCTYPE html>",
         '<html lang="en">',

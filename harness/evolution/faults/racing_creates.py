@@ -6,10 +6,15 @@ Evidence: section 4.2: three concurrent creates gave 403, 400 and 400, and no in
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Creating
+from harness.evolution.injection import Creating, Option
 
 
 @fault()
-def run(at: Creating, seconds: float = 0.5) -> None:
+def run(
+    at: Creating,
+    seconds: Annotated[float, Option(text="between finding the name free and writing its row", unit="s")] = 0.5,
+) -> None:
     at.hold = seconds

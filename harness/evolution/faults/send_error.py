@@ -6,10 +6,16 @@ Evidence: section 4.6: 500 "Connection Closed" of a dead socket, issues 1772 and
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Sending, refusal
+from harness.evolution.injection import Option, Sending, refusal
 
 
 @fault()
-def run(_: Sending, status: int = 500, message: str = "Connection Closed") -> None:
+def run(
+    _: Sending,
+    status: Annotated[int, Option(text="what the server answers with", unit="HTTP status", least=400, most=599)] = 500,
+    message: Annotated[str, Option(text="the error's text")] = "Connection Closed",
+) -> None:
     raise refusal(status, message)

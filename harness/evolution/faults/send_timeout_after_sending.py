@@ -6,10 +6,15 @@ Evidence: section 7, F22: HTTP open for seconds, the message goes out, a retry d
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Sent
+from harness.evolution.injection import Option, Sent
 
 
 @fault()
-def run(at: Sent, seconds: float = 120.0) -> None:
+def run(
+    at: Sent,
+    seconds: Annotated[float, Option(text="how long the answer takes once the message is out", unit="s")] = 120.0,
+) -> None:
     at.hold = seconds

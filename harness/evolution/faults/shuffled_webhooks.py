@@ -6,10 +6,15 @@ Evidence: section 7, F3: contacts before the message, acknowledgements swapped, 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Emission
+from harness.evolution.injection import Emission, Option
 
 
 @fault()
-def run(at: Emission, seconds: float = 2.0) -> None:
+def run(
+    at: Emission,
+    seconds: Annotated[float, Option(text="by how much an event is late at most", unit="s")] = 2.0,
+) -> None:
     at.copies = [first + at.noise * seconds for first in at.copies]

@@ -6,10 +6,15 @@ Evidence: section 4.1: the welcome page is slow when WhatsApp hangs; section 7, 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Arrival
+from harness.evolution.injection import Arrival, Option
 
 
 @fault()
-def run(at: Arrival, seconds: float = 10.0) -> None:
+def run(
+    at: Arrival,
+    seconds: Annotated[float, Option(text="how long the request waits", unit="s")] = 10.0,
+) -> None:
     at.hold = seconds

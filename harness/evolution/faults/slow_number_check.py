@@ -6,10 +6,15 @@ Evidence: section 7, F22: slow number check.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Checking
+from harness.evolution.injection import Checking, Option
 
 
 @fault()
-def run(at: Checking, seconds: float = 10.0) -> None:
+def run(
+    at: Checking,
+    seconds: Annotated[float, Option(text="how long WhatsApp's answer takes", unit="s")] = 10.0,
+) -> None:
     at.hold = seconds

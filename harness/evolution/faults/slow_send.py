@@ -6,10 +6,15 @@ Evidence: section 7, F22: HTTP open for seconds.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gate.registry import fault
-from harness.evolution.injection import Sending
+from harness.evolution.injection import Option, Sending
 
 
 @fault()
-def run(at: Sending, seconds: float = 10.0) -> None:
+def run(
+    at: Sending,
+    seconds: Annotated[float, Option(text="how long the message waits before it goes out", unit="s")] = 10.0,
+) -> None:
     at.hold = seconds

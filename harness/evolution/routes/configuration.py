@@ -11,11 +11,9 @@ __all__ = ["ENDPOINTS"]
 
 _WEBHOOK = {
     "type": "object",
-    "required": ["webhook"],
     "properties": {
         "webhook": {
             "type": "object",
-            "required": ["enabled", "url"],
             "properties": {
                 "enabled": {"type": "boolean"},
                 "url": {"type": "string"},
@@ -24,18 +22,24 @@ _WEBHOOK = {
                 "base64": {"type": "boolean"},
                 "events": {"type": "array", "items": {"type": "string", "enum": list(EVENT_NAMES)}},
             },
+            "required": ["enabled", "url"],
+            "notEmpty": ("enabled", "url"),
         }
     },
+    "required": ["webhook"],
 }
 _REQUIRED = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
+_FLAG = {"type": "boolean"}
 _SETTINGS = {
     "type": "object",
-    "required": list(_REQUIRED),
     "properties": {
-        **{name: {"type": "boolean"} for name in _REQUIRED},
+        "rejectCall": _FLAG,
         "msgCall": {"type": "string"},
+        **dict.fromkeys(_REQUIRED[1:], _FLAG),
         "wavoipToken": {"type": "string"},
     },
+    "required": list(_REQUIRED),
+    "notEmpty": _REQUIRED,
 }
 
 
@@ -43,6 +47,7 @@ async def set_webhook(call: Call) -> Answer:
     wish = call.valid(_WEBHOOK)["webhook"]
     if wish["enabled"] and "events" not in wish:
         raise crash("Cannot read properties of undefined (reading 'length')")
+    call.loaded("instanceId")
     instance = call.instance
     now = call.fake.clock.now()
     old = instance.webhook
@@ -61,20 +66,29 @@ async def set_webhook(call: Call) -> Answer:
 
 
 async def find_webhook(call: Call) -> Answer:
-    return Answer(status=200, body=call.fake.store.webhook_row(call.instance))
+    instance = call.fake.store.find(call.name)
+    if instance is None or call.fake.connection(instance) is None:
+        return Answer(status=200, body=None)
+    return Answer(status=200, body=call.fake.store.webhook_row(instance))
 
 
 async def set_settings(call: Call) -> Answer:
     body = call.valid(_SETTINGS)
+    connection = call.loaded("setSettings")
     instance = call.instance
-    given = {name: body[name] for name in instance.settings.values if name in body}
-    instance.settings.values.update(given)
+    instance.settings.values.update({name: body[name] for name in instance.settings.values if name in body})
     instance.settings.updated_at = call.fake.clock.now()
-    return Answer(status=201, body={"settings": {"instanceName": instance.name, "settings": given}})
+    if body.get("wavoipToken") and not connection.started:
+        raise crash("Cannot read properties of undefined (reading 'ws')")
+    # The answer repeats what was asked for, query included, not what is stored.
+    return Answer(status=201, body={"settings": {"instanceName": instance.name, **call.query, "settings": body}})
 
 
 async def find_settings(call: Call) -> Answer:
-    return Answer(status=200, body=dict(call.instance.settings.values))
+    instance = call.fake.store.find(call.name)
+    if instance is None or call.fake.connection(instance) is None:
+        return Answer(status=200, body=None)
+    return Answer(status=200, body=dict(instance.settings.values))
 
 
 async def find_nothing(_: Call) -> Answer:

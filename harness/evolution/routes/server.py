@@ -17,7 +17,8 @@ async def welcome(call: Call) -> Answer:
             "message": "Welcome to the Evolution API, it is working!",
             "version": "2.3.7",
             "clientName": settings.client_name,
-            "manager": f"{call.fake.server_url}/manager",
+            # Whatever the client calls this server, not what the server calls itself.
+            "manager": f"http://{call.host}/manager",
             "documentation": "https://doc.evolution-api.com",
             "whatsappWebVersion": "2.3000.1027934701",
         },

@@ -50,12 +50,13 @@ class _Server(uvicorn.Server):
 class Listener:
     """`/sNNN…` answers that status, `/slowN…` after N s of the clock, `/flakyN…` 500 for the first N, `/redir…` 302, else 200."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, address: str = "127.0.0.1", name: str = "127.0.0.1") -> None:
+        """Listens on `address`; `name` is how the fake reaches it."""
         self._clock = clock
         self._hits: Counter[str] = Counter()
         self.received: list[Received] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._socket = socket.create_server((address, 0))
+        self.url = f"http://{name}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             self._app,
             lifespan="off",

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from harness.clock import VirtualClock
-from harness.evolution import ControlError, FakeEvolution
+from harness.evolution import ControlError
 from harness.evolution.inbound import STATUSES
+from harness.tests.evolution.fakes import AnyClock, AnyFake
 from harness.tests.evolution.listener import Listener, Received
 
 RECORDINGS = Path(__file__).parent / "recordings" / "replay.json"
@@ -30,7 +30,7 @@ _PATTERNS = {
     "moment": r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
     "qr": r"2@[A-Za-z0-9+/]{118}==(,[A-Za-z0-9+/]{43}=){3}",
     "pairing code": r"[A-Z0-9]{8}",
-    "own address": r"http://127\.0\.0\.1:\d+(/manager)?",
+    "own address": r"http://\d+\.\d+\.\d+\.\d+:\d+(/manager)?",
     "milliseconds": r"\d{13}",
     "seconds": r"\d{10}",
 }
@@ -58,7 +58,7 @@ class Report:
 class Player:
     """State carries over from step to step: values that the server chose are learned when they first appear."""
 
-    def __init__(self, evolution: FakeEvolution, listener: Listener, clock: VirtualClock) -> None:
+    def __init__(self, evolution: AnyFake, listener: Listener, clock: AnyClock) -> None:
         self._evolution = evolution
         self._listener = listener
         self._clock = clock

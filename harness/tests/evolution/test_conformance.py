@@ -9,6 +9,7 @@ import pytest
 
 from harness.clock import VirtualClock
 from harness.evolution import FakeEvolution
+from harness.tests.evolution.fakes import LAUNCHERS, Mode, listening_place
 from harness.tests.evolution.listener import Listener
 from harness.tests.evolution.replay import RECORDINGS, Player, Report
 
@@ -16,13 +17,10 @@ _PHASES = ("offline", "connected", "events", "webhook-delivery")
 
 
 @pytest.fixture(scope="module")
-def report() -> Iterator[Report]:
-    clock = VirtualClock(frozen=True)
-    with (
-        Listener(clock) as listener,
-        FakeEvolution(key="GLOBAL-API-KEY", clock=clock, control_token="control", seed=1) as evolution,
-    ):
-        yield Player(evolution, listener, clock).play()
+def report(mode: Mode) -> Iterator[Report]:
+    address, name = listening_place(mode)
+    with LAUNCHERS[mode]("GLOBAL-API-KEY", 1) as evolution, Listener(evolution.clock, address=address, name=name) as listener:
+        yield Player(evolution, listener, evolution.clock).play()
 
 
 @pytest.mark.parametrize("phase", _PHASES)

@@ -200,3 +200,194 @@ def test_names_are_reached_by_percent_encoding(api: httpx.Client) -> None:
     _create(api, "Loja São/1 %")
     answer = api.get("/instance/connectionState/Loja%20S%C3%A3o%2F1%20%25")
     assert answer.json()["instance"]["instanceName"] == "Loja São/1 %"
+
+
+def _fetched(api: httpx.Client, *, key: str | None = None, **query: str) -> tuple[int, Any]:
+    answer = api.get("/instance/fetchInstances", params=query, headers={} if key is None else {"apikey": key})
+    body = answer.json()
+    return answer.status_code, [row["name"] for row in body] if isinstance(body, list) else body["response"]["message"]
+
+
+def test_instances_are_fetched_by_name_id_or_number_and_what_is_missing_is_404(api: httpx.Client) -> None:
+    one = _create(api, "one", number="5511988887777").json()["instance"]["instanceId"]
+    _create(api, "two", number="5511988887777")
+    assert _fetched(api) == (200, ["one", "two"])
+    assert _fetched(api, instanceName="two") == (200, ["two"])
+    assert _fetched(api, instanceId=one) == (200, ["one"])
+    # The id counts before the number, both before the name, and of a number the first alone is shown.
+    assert _fetched(api, instanceId=one, number="0", instanceName="two") == (200, ["one"])
+    assert _fetched(api, number="5511988887777", instanceName="two") == (200, ["one"])
+    assert _fetched(api, instanceName="ghost") == (404, ['Instance "ghost" not found'])
+    assert _fetched(api, instanceId="ghost") == (404, ['Instance "ghost" not found'])
+    assert _fetched(api, number="0") == (404, ['Instance "0" not found'])
+
+
+def test_an_instances_token_fetches_what_carries_it_and_nothing_else(api: httpx.Client) -> None:
+    for name in ("one", "two"):
+        _create(api, name, token="shared-token")
+    _create(api, "three", token="another-token")
+    assert _fetched(api, key="shared-token") == (200, ["one", "two"])
+    assert _fetched(api, key="shared-token", instanceName="two") == (200, ["two"])
+    assert _fetched(api, key="shared-token", instanceName="three") == (401, "Unauthorized")
+
+
+def test_a_row_counts_what_belongs_to_the_instance(evolution: FakeEvolution, api: httpx.Client, open_instance: str) -> None:
+    assert api.get("/instance/fetchInstances").json()[0]["_count"] == {"Message": 0, "Contact": 0, "Chat": 0}
+    evolution.emit(open_instance, "chats.upsert", [{"id": "5511988887777@s.whatsapp.net"}])
+    for text in ("one", "two"):
+        evolution.incoming(open_instance, "5511988887777", text)
+    evolution.quiesce()
+    assert api.get("/instance/fetchInstances").json()[0]["_count"] == {"Message": 2, "Contact": 1, "Chat": 1}
+
+
+def test_a_pairing_code_comes_a_second_after_the_qr_code_would_have(
+    evolution: FakeEvolution, api: httpx.Client, patiently: Patiently
+) -> None:
+    evolution.whatsapp(qr_delay=1.5)
+    _create(api, "plain")
+    _create(api, "coded")
+    assert patiently(lambda: api.get("/instance/connect/plain")).json()["count"] == 1
+    # It is counted when it is asked for, and shown when it is there.
+    early = patiently(lambda: api.get("/instance/connect/coded?number=5511988887777")).json()
+    assert (early["count"], "pairingCode" in early) == (1, False)
+    evolution.advance(1)
+    assert len(api.get("/instance/connect/coded").json()["pairingCode"]) == 8
+
+
+def test_a_pairing_code_is_wanted_anew_with_every_connect(
+    evolution: FakeEvolution, api: httpx.Client, patiently: Patiently
+) -> None:
+    evolution.restart_server(environment={"QRCODE_LIMIT": "1"}, empty=True)
+    evolution.whatsapp(qr_lifetime=10)
+    _create(api, "shop")
+    assert patiently(lambda: api.get("/instance/connect/shop?number=5511988887777")).json()["pairingCode"] is not None
+    evolution.advance(30)
+    assert _state(api, "shop") == "close"
+    assert patiently(lambda: api.get("/instance/connect/shop")).json()["pairingCode"] is None
+
+
+def test_a_scanned_code_is_remembered_and_shown_again(evolution: FakeEvolution, api: httpx.Client, patiently: Patiently) -> None:
+    _create(api, "shop")
+    shown = patiently(lambda: api.get("/instance/connect/shop")).json()
+    evolution.scan("shop", phone="5511999991111")
+    evolution.advance(5)
+    evolution.close("shop", 500)
+    evolution.whatsapp(open_delay=60)
+    evolution.advance(3)
+    assert _state(api, "shop") == "connecting"
+    assert api.get("/instance/connect/shop").json() == shown
+
+
+def test_the_database_is_not_told_that_the_codes_have_ended(
+    evolution: FakeEvolution, api: httpx.Client, patiently: Patiently
+) -> None:
+    evolution.restart_server(environment={"QRCODE_LIMIT": "1"}, empty=True)
+    evolution.whatsapp(qr_lifetime=10)
+    _create(api, "shop")
+    patiently(lambda: api.get("/instance/connect/shop"))
+    evolution.advance(30)
+    row = api.get("/instance/fetchInstances").json()[0]
+    assert (_state(api, "shop"), row["connectionStatus"]) == ("close", "connecting")
+
+
+def test_the_reason_of_a_log_out_outlives_the_next_pairing(
+    evolution: FakeEvolution, api: httpx.Client, patiently: Patiently, open_instance: str
+) -> None:
+    evolution.close(open_instance, 401)
+    patiently(lambda: api.get(f"/instance/connect/{open_instance}"))
+    evolution.scan(open_instance, phone="5511999991111")
+    evolution.advance(5)
+    row = api.get("/instance/fetchInstances").json()[0]
+    assert (row["connectionStatus"], row["disconnectionReasonCode"]) == ("open", 401)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"wavoipToken": "x"}, ["Cannot read properties of undefined (reading 'ws')"]),
+        ({"integration": "WHATSAPP-BUSINESS"}, ["token is required"]),
+        ({"integration": "WHATSAPP-BUSINESS", "token": "x"}, ["number is required"]),
+        ({"integration": "whatsapp-baileys"}, ["Invalid integration"]),
+        ({"integration": None}, ["Invalid integration"]),
+        ({"webhook": {}}, ["Cannot read properties of undefined (reading 'length')"]),
+        ({"webhook": {"events": []}}, ["Argument `url` is missing."]),
+    ],
+)
+def test_a_create_that_fails_leaves_no_instance(
+    evolution: FakeEvolution, api: httpx.Client, more: dict[str, Any], message: list[str]
+) -> None:
+    answer = _create(api, "shop", **more)
+    assert (answer.status_code, answer.json()["response"]["message"]) == (400, message)
+    evolution.advance(1)
+    assert api.get("/instance/fetchInstances").json() == []
+
+
+@pytest.mark.parametrize("webhook", [None, "", False, 0])
+def test_a_webhook_that_is_nothing_is_none(api: httpx.Client, webhook: Any) -> None:
+    assert _create(api, "shop", webhook=webhook).json()["webhook"] == {}
+    assert api.get("/webhook/find/shop").json() is None
+
+
+def test_create_trusts_the_webhook_that_it_gets(api: httpx.Client) -> None:
+    wish = {"enabled": False, "url": "http://127.0.0.1:1/x", "events": ["NOPE"], "byEvents": True, "headers": {"a": "b"}}
+    answer = _create(api, "shop", webhook=wish).json()
+    assert answer["webhook"] == {
+        "webhookUrl": "http://127.0.0.1:1/x",
+        "webhookHeaders": {"a": "b"},
+        "webhookByEvents": True,
+    }
+    row = api.get("/webhook/find/shop").json()
+    assert (row["enabled"], row["events"], row["webhookBase64"]) == (True, ["NOPE"], False)
+
+
+def test_the_instance_is_filled_from_the_query_and_then_from_the_body(api: httpx.Client) -> None:
+    query = {"instanceName": "shop", "integration": "WHATSAPP-BAILEYS", "token": "from-the-query", "number": "5511988887777"}
+    answer = api.post("/instance/create", params=query, json={"token": "from-the-body"})
+    assert (answer.status_code, answer.json()["hash"]) == (201, "from-the-body")
+    row = api.get("/instance/fetchInstances").json()[0]
+    assert (row["name"], row["number"], row["token"]) == ("shop", "5511988887777", "from-the-body")
+
+
+def test_other_channels_of_events_are_answered_with_their_switch(api: httpx.Client) -> None:
+    answer = _create(api, "shop", websocket={"enabled": True, "events": []}, rabbitmq={}, sqs="x").json()
+    assert [answer[name] for name in ("websocket", "rabbitmq", "nats", "sqs")] == [{"enabled": True}, {}, {}, {}]
+
+
+def test_the_official_channel_is_open_from_the_start_and_shows_no_code(api: httpx.Client) -> None:
+    body = {"instanceName": "shop", "integration": "WHATSAPP-BUSINESS", "token": "t", "number": "5511988887777", "qrcode": True}
+    answer = api.post("/instance/create", json=body).json()
+    assert (answer["instance"]["status"], answer["instance"]["accessTokenWaBusiness"], "qrcode" in answer) == (
+        "open",
+        "evolution",
+        False,
+    )
+    assert answer["instance"]["webhookWaBusiness"].endswith("/webhook/meta")
+
+
+def test_settings_come_back_as_they_were_given(api: httpx.Client) -> None:
+    _create(api, "shop", rejectCall=True, msgCall="busy")
+    stored = api.get("/settings/find/shop").json()
+    assert (stored["rejectCall"], stored["msgCall"], stored["alwaysOnline"]) == (True, "busy", False)
+    switches = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
+    answer = api.post("/settings/set/shop", json={**dict.fromkeys(switches, False), "alwaysOnline": True})
+    assert (answer.status_code, answer.json()["settings"]["settings"]["alwaysOnline"]) == (201, True)
+    assert api.get("/settings/find/shop").json()["alwaysOnline"] is True
+
+
+def test_what_is_not_connected_cannot_be_logged_out_and_what_is_closed_not_restarted(api: httpx.Client) -> None:
+    _create(api, "shop")
+    answer = api.delete("/instance/logout/shop")
+    assert (answer.status_code, answer.json()["response"]["message"]) == (400, ['The "shop" instance is not connected'])
+    restarted = api.post("/instance/restart/shop")
+    assert (restarted.status_code, restarted.json()) == (200, {"error": True, "message": "[object Object]"})
+
+
+def test_a_restart_of_an_open_instance_answers_open_and_reconnects(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
+) -> None:
+    answer = api.post(f"/instance/restart/{open_instance}")
+    assert answer.json() == {"instance": {"instanceName": open_instance, "state": "open"}}
+    assert _state(api, open_instance) == "close"
+    evolution.advance(2)
+    evolution.quiesce()
+    assert [body["data"]["state"] for body in listener.bodies("connection.update")] == ["connecting", "open"]

@@ -113,6 +113,11 @@ def test_a_bad_body_is_400_in_the_validators_words(api: httpx.Client, open_insta
     assert (answer.status_code, answer.json()["response"]["message"]) == (400, message)
 
 
+@pytest.mark.parametrize(("text", "status"), [("\ufeff \u2003\n", 400), ("\u200b", 201), ("\x1f", 201), ("\u0085", 201)])
+def test_a_text_is_blank_when_javascript_says_so(api: httpx.Client, open_instance: str, text: str, status: int) -> None:
+    assert _send(api, text=text).status_code == status
+
+
 def test_delay_keeps_the_request_open(api: httpx.Client, clock: VirtualClock, patiently: Patiently, open_instance: str) -> None:
     before = clock.monotonic()
     assert patiently(lambda: _send(api, delay=1500)).status_code == 201

@@ -129,7 +129,7 @@ def test_http_looks_like_express(evolution: FakeEvolution, api: httpx.Client) ->
     [
         (b'{"a":', "Unexpected end of JSON input"),
         (b'{"a":1,', "Expected double-quoted property name in JSON at position 7"),
-        (b'{"a":1 "b"', "Expected ',' in JSON at position 7"),
+        (b'{"a":1 "b"', "Expected ',' or '}' after property value in JSON at position 7"),
         (b"{'a':1}", "Expected property name or '}' in JSON at position 1"),
     ],
 )

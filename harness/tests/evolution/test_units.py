@@ -8,7 +8,7 @@ from harness.clock import VirtualClock
 from harness.evolution.content import decoded, in_database, long, on_wire, source_of
 from harness.evolution.events import EVENT_NAMES, configuration_name, path_suffix
 from harness.evolution.identity import Identity
-from harness.evolution.jids import number_to_jid, other_brazilian_form, same_subscriber
+from harness.evolution.jids import number_to_jid, other_form, same_subscriber
 from harness.evolution.ledger import Bounded
 from harness.evolution.schema import faults_of
 from harness.evolution.settings import ServerSettings
@@ -39,8 +39,10 @@ def test_brazilians_are_the_same_with_and_without_the_ninth_digit() -> None:
     assert same_subscriber("5511988887777@s.whatsapp.net", "551188887777")
     assert not same_subscriber("5511988887777", "5521988887777")
     assert not same_subscriber("", "")
-    assert other_brazilian_form("551188887777@s.whatsapp.net") == "5511988887777@s.whatsapp.net"
-    assert other_brazilian_form("5211234567890@s.whatsapp.net") is None
+    assert other_form("551188887777@s.whatsapp.net") == "5511988887777@s.whatsapp.net"
+    assert other_form("521234567890@s.whatsapp.net") == "5211234567890@s.whatsapp.net"
+    assert other_form("5491112345678@s.whatsapp.net") == "541112345678@s.whatsapp.net"
+    assert other_form("351912345678@s.whatsapp.net") is None
 
 
 def test_the_cache_of_numbers_forgets_after_seven_days_and_knows_both_forms() -> None:
@@ -108,7 +110,9 @@ def test_a_long_number_is_split_as_javascript_does() -> None:
         ("0" * 32, "android"),
         ("0" * 21, "android"),
         ("0" * 40, "unknown"),
-        ("x", "desktop"),
+        ("x", "unknown"),
+        ("3F" + "0" * 8, "desktop"),
+        ("0" * 18, "desktop"),
     ],
 )
 def test_the_device_is_guessed_from_the_id(key_id: str, source: str) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from harness.clock import VirtualClock
-from harness.evolution import FakeEvolution, WebhookRetry
+from harness.evolution import FakeEvolution, ServerSettings, WebhookRetry
 from harness.tests.evolution.listener import Listener
 
 
@@ -30,7 +30,7 @@ def test_the_envelope_is_the_real_one(
     [body] = listener.bodies("messages.upsert")
     assert list(body) == ["event", "instance", "data", "destination", "date_time", "sender", "server_url", "apikey"]
     assert (body["instance"], body["destination"]) == ("shop", f"{listener.url}/ok")
-    assert (body["sender"], body["server_url"]) == ("5511999991111@s.whatsapp.net", evolution.url)
+    assert (body["sender"], body["server_url"]) == ("5511999991111@s.whatsapp.net", evolution.health()["url"])
     assert body["apikey"] == api.get("/instance/fetchInstances").json()[0]["token"]
     headers = listener.received[0].headers
     assert (headers["user-agent"], headers["content-type"]) == ("axios/1.13.2", "application/json")
@@ -125,6 +125,7 @@ def test_a_listener_that_is_too_slow_gets_the_same_event_again(
     assert errors[0] == "no answer within 30 s"
 
 
+@pytest.mark.in_process_only(reason="moves the clock itself in one step, where the control plane goes from deadline to deadline")
 def test_a_jump_of_the_clock_does_not_cut_off_a_listener_that_answers(
     evolution: FakeEvolution, clock: VirtualClock, listener: Listener, open_instance: str
 ) -> None:
@@ -230,3 +231,130 @@ def test_quiesce_waits_for_deliveries_and_not_for_retries(
     assert len(listener.received) == 1
     state = evolution._execute("POST", "quiesce", {}, {"timeout": 1})
     assert state == {"quiet": True, "underWay": 0, "pendingRetries": 1}
+
+
+def _created(api: httpx.Client, url: str | None, **more: Any) -> str:
+    webhook = {"url": url, "events": ["INSTANCE_CREATE"], **more} if url is not None else None
+    body = {"instanceName": "shop", "integration": "WHATSAPP-BAILEYS", "webhook": webhook}
+    answer = api.post("/instance/create", json=body)
+    answer.raise_for_status()
+    return str(answer.json()["hash"])
+
+
+def test_the_global_webhook_is_told_after_the_instances_own(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener
+) -> None:
+    environment = {"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": f"{listener.url}/all"}
+    evolution.restart_server(environment={**environment, "WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS": "true"}, empty=True)
+    _created(api, f"{listener.url}/own", headers={"x-own": "1"})
+    evolution.quiesce()
+    assert [one.path for one in listener.received] == ["/own", "/all/instance-create"]
+    # Both say that they went to the instance's own, and its headers are not the other's.
+    assert {one.body["destination"] for one in listener.received} == {f"{listener.url}/own"}
+    assert ["x-own" in one.headers for one in listener.received] == [True, False]
+
+
+@pytest.mark.parametrize("by_events", ["true", "false"])
+def test_without_a_webhook_of_its_own_the_destination_is_the_global_one_with_the_event(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, by_events: str
+) -> None:
+    environment = {"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": f"{listener.url}/all"}
+    evolution.restart_server(environment={**environment, "WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS": by_events}, empty=True)
+    _created(api, None)
+    evolution.quiesce()
+    [one] = listener.received
+    assert one.path == ("/all/instance-create" if by_events == "true" else "/all")
+    assert one.body["destination"] == f"{listener.url}/all/instance-create"
+
+
+def test_the_global_webhook_hears_only_of_what_is_switched_on(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener
+) -> None:
+    environment = {"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": f"{listener.url}/all"}
+    evolution.restart_server(environment={**environment, "WEBHOOK_EVENTS_REMOVE_INSTANCE": "true"}, empty=True)
+    _created(api, None)
+    api.delete("/instance/delete/shop").raise_for_status()
+    evolution.quiesce()
+    assert sorted(body["event"] for body in listener.bodies()) == ["instance.create", "remove.instance"]
+
+
+def test_a_global_webhook_that_fails_is_tried_again_and_the_instances_own_is_not(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener
+) -> None:
+    environment = {"WEBHOOK_GLOBAL_ENABLED": "true", "WEBHOOK_GLOBAL_URL": f"{listener.url}/flaky1"}
+    evolution.restart_server(environment=environment, empty=True)
+    _created(api, f"{listener.url}/own")
+    evolution.advance(60)
+    evolution.quiesce()
+    assert [one.path for one in listener.received] == ["/own", "/flaky1", "/flaky1"]
+
+
+def test_header_values_are_written_as_javascript_does(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
+) -> None:
+    wished = {"X-Null": None, "X-False": False, "X-True": True, "X-List": [1, "a"], "X-Object": {"a": 1}, "Accept": None}
+    _listen(api, f"{listener.url}/ok", headers=wished)
+    evolution.incoming(open_instance, "5511988887777", "hello")
+    evolution.quiesce()
+    headers = listener.received[0].headers
+    assert {name: value for name, value in headers.items() if name.startswith("x-")} == {
+        "x-true": "true",
+        "x-list": "1,a",
+        "x-object": "[object Object]",
+    }
+    assert "accept" not in headers
+
+
+def test_a_followed_redirect_says_nothing_of_the_lost_body(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
+) -> None:
+    _listen(api, f"{listener.url}/redir")
+    evolution.incoming(open_instance, "5511988887777", "hello")
+    evolution.quiesce()
+    posted, fetched = (one.headers for one in listener.received)
+    assert (posted["content-type"], "content-length" in posted) == ("application/json", True)
+    assert [name for name in fetched if name.startswith("content-")] == []
+    assert fetched["user-agent"] == posted["user-agent"]
+
+
+def test_the_token_can_be_kept_out_of_what_is_told(evolution: FakeEvolution, api: httpx.Client, listener: Listener) -> None:
+    evolution.restart_server(environment={"AUTHENTICATION_EXPOSE_IN_FETCH_INSTANCES": "false"}, empty=True)
+    _created(api, f"{listener.url}/own")
+    evolution.quiesce()
+    assert listener.bodies()[0]["apikey"] is None
+
+
+def test_a_webhook_that_was_changed_meanwhile_does_not_change_what_is_on_its_way(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
+) -> None:
+    _listen(api, f"{listener.url}/flaky1")
+    evolution.incoming(open_instance, "5511988887777", "hello")
+    evolution.quiesce()
+    _listen(api, f"{listener.url}/other")
+    evolution.advance(60)
+    evolution.quiesce()
+    assert [one.path for one in listener.received] == ["/flaky1", "/flaky1"]
+
+
+def test_without_growth_every_pause_is_the_first_one() -> None:
+    retry = WebhookRetry(exponential=False)
+    assert {retry.delay(failures, noise) for failures in (1, 2, 9) for noise in (-1.0, 0.0, 1.0)} == {5.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "result"),
+    [
+        ("WEBHOOK_RETRY_JITTER_FACTOR", "0.5", "jitter", 0.5),
+        ("WEBHOOK_RETRY_JITTER_FACTOR", "0", "jitter", 0.2),
+        ("WEBHOOK_RETRY_INITIAL_DELAY_SECONDS", "7s", "initial", 7.0),
+        ("WEBHOOK_RETRY_MAX_DELAY_SECONDS", "1.9", "maximum", 1.0),
+        ("WEBHOOK_RETRY_MAX_ATTEMPTS", "3 times", "attempts", 3),
+        ("WEBHOOK_RETRY_USE_EXPONENTIAL_BACKOFF", "false", "exponential", False),
+        ("WEBHOOK_RETRY_USE_EXPONENTIAL_BACKOFF", "no", "exponential", True),
+        ("WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES", "410, 411", "final_statuses", frozenset({410, 411})),
+        ("WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES", "", "final_statuses", frozenset()),
+        ("WEBHOOK_RETRY_ANYTHING", "", "final_statuses", frozenset({400, 401, 403, 404, 422})),
+    ],
+)
+def test_the_environment_is_read_as_the_real_server_reads_it(name: str, value: str, field: str, result: Any) -> None:
+    assert getattr(ServerSettings.from_environment({name: value}).retry, field) == result

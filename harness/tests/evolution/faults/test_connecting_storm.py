@@ -12,3 +12,8 @@ def test_connecting_follows_connecting(evolution: FakeEvolution, listener: Liste
     states = [body["data"]["state"] for body in listener.bodies("connection.update")]
     assert set(states) == {"connecting"}
     assert len(states) >= 20
+    evolution.withdraw()
+    evolution.advance(2)
+    evolution.quiesce()
+    assert listener.bodies("connection.update")[-1]["data"]["state"] == "open"
+    assert evolution.instances()[0]["state"] == "open"

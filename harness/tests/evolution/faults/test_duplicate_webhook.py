@@ -8,11 +8,12 @@ from harness.tests.evolution.listener import Listener
 
 
 def test_the_same_body_comes_twice(evolution: FakeEvolution, listener: Listener, open_instance: str) -> None:
-    evolution.inject("duplicate-webhook", count=1)
+    evolution.inject("duplicate-webhook")
     evolution.incoming(open_instance, "5511988887777", "one")
     evolution.quiesce()
     first, second = listener.bodies("messages.upsert")
     assert first == second
+    evolution.withdraw()
     evolution.incoming(open_instance, "5511988887777", "two")
     evolution.quiesce()
     assert len(listener.bodies("messages.upsert")) == 3

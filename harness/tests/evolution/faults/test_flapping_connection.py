@@ -12,3 +12,10 @@ def test_the_connection_opens_and_drops_in_a_loop(evolution: FakeEvolution, list
     states = [body["data"]["state"] for body in listener.bodies("connection.update")]
     assert states.count("open") >= 5
     assert states[:4] == ["connecting", "open", "connecting", "open"]
+    evolution.withdraw()
+    evolution.advance(5)
+    listener.received.clear()
+    evolution.advance(60)
+    evolution.quiesce()
+    assert listener.bodies("connection.update") == []
+    assert evolution.instances()[0]["state"] == "open"

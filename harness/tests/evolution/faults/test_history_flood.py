@@ -8,7 +8,7 @@ from harness.tests.evolution.listener import Listener
 def test_old_messages_come_as_history_and_as_new_ones(
     evolution: FakeEvolution, clock: VirtualClock, listener: Listener, open_instance: str
 ) -> None:
-    evolution.inject("history-flood", messages=3, age=86400, count=1)
+    evolution.inject("history-flood", messages=3, age=86400)
     evolution.close(open_instance, 428)
     evolution.advance(1)
     evolution.quiesce()
@@ -18,3 +18,9 @@ def test_old_messages_come_as_history_and_as_new_ones(
     fresh = [body["data"]["messageTimestamp"] for body in listener.bodies("messages.upsert")]
     assert len(fresh) == 3
     assert max(fresh) < clock.now().timestamp() - 86000
+    evolution.withdraw()
+    listener.received.clear()
+    evolution.close(open_instance, 428)
+    evolution.advance(1)
+    evolution.quiesce()
+    assert {body["event"] for body in listener.bodies()} == {"connection.update"}

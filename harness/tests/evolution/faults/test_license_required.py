@@ -9,3 +9,5 @@ def test_every_route_asks_for_the_licence(evolution: FakeEvolution, api: httpx.C
     evolution.inject("license-required")
     answers = [api.get("/"), api.get("/instance/fetchInstances"), api.post("/instance/create", json={})]
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "LICENSE_REQUIRED")] * 3
+    evolution.withdraw()
+    assert api.get("/instance/fetchInstances").status_code == 200

@@ -17,3 +17,13 @@ def test_the_sender_is_hidden_unless_the_telephone_comes_along(
     assert (key["remoteJid"].partition("@")[2], key["addressingMode"]) == (server, "lid")
     assert ("remoteJidAlt" in key) == alt
     assert ("5511988887777" in key["remoteJid"]) == alt
+    evolution.withdraw()
+    evolution.incoming(open_instance, "5511988887777", "it is me")
+    evolution.quiesce()
+    [key] = [
+        body["data"]["key"]
+        for body in listener.bodies("messages.upsert")
+        if body["data"]["message"]["conversation"] == "it is me"
+    ]
+    assert key["remoteJid"] == "5511988887777@s.whatsapp.net"
+    assert key.get("addressingMode") != "lid"

@@ -9,8 +9,11 @@ from harness.tests.evolution.listener import Listener
 def test_neither_the_webhook_nor_the_database_knows_the_message(
     evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
 ) -> None:
-    evolution.inject("lost-inbound", count=1)
+    evolution.inject("lost-inbound")
     evolution.incoming(open_instance, "5511988887777", "lost")
+    evolution.quiesce()
+    assert listener.bodies() == []
+    evolution.withdraw()
     evolution.incoming(open_instance, "5511988887777", "found")
     evolution.quiesce()
     assert [body["data"]["message"]["conversation"] for body in listener.bodies("messages.upsert")] == ["found"]

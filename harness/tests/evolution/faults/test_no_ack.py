@@ -14,3 +14,8 @@ def test_the_message_stays_pending(evolution: FakeEvolution, api: httpx.Client, 
     evolution.advance(600)
     evolution.quiesce()
     assert {body["data"]["remoteJid"] for body in listener.bodies("messages.update")} == {"5511977776666@s.whatsapp.net"}
+    evolution.withdraw()
+    send(api)
+    evolution.advance(600)
+    evolution.quiesce()
+    assert "5511988887777@s.whatsapp.net" in {body["data"]["remoteJid"] for body in listener.bodies("messages.update")}

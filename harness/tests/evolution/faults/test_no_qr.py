@@ -17,3 +17,7 @@ def test_create_and_connect_have_no_code(
     assert (created.status_code, created.json()["qrcode"]) == (201, {"count": 0})
     assert api.get("/instance/connect/shop").json() == {"count": 0}
     assert api.get("/instance/connectionState/shop").json()["instance"]["state"] == "connecting"
+    evolution.withdraw()
+    assert api.post("/instance/restart/shop").json() == {"count": 0}
+    evolution.advance(2)
+    assert api.get("/instance/connect/shop").json()["code"].startswith("2@")

@@ -16,3 +16,6 @@ def test_the_row_is_there_and_unusable(evolution: FakeEvolution, api: httpx.Clie
     )
     assert api.get(f"/instance/connect/{open_instance}").json() == {"error": True, "message": "[object Object]"}
     assert api.post("/instance/create", json={"instanceName": open_instance}).status_code == 403
+    evolution.withdraw()
+    assert api.get(f"/instance/connectionState/{open_instance}").json()["instance"]["state"] == "open"
+    assert send(api).status_code == 201

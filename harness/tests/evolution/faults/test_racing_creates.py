@@ -20,3 +20,6 @@ def test_overlapping_creates_leave_no_instance(evolution: FakeEvolution, api: ht
         assert sorted(answer.result().status_code for answer in answers) == [201, 400]
     evolution.advance(1)
     assert api.get("/instance/fetchInstances").json() == []
+    evolution.withdraw()
+    assert [api.post("/instance/create", json=wish).status_code for _ in range(2)] == [201, 403]
+    assert [row["name"] for row in api.get("/instance/fetchInstances").json()] == ["shop"]

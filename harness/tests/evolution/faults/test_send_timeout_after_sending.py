@@ -29,7 +29,11 @@ def test_a_patient_client_gets_the_answer(
     patiently: Callable[[Callable[[], Any]], Any],
     open_instance: str,
 ) -> None:
-    evolution.inject("send-timeout-after-sending", seconds=30, count=1)
+    evolution.inject("send-timeout-after-sending", seconds=30)
     before = clock.monotonic()
     assert patiently(lambda: send(api)).status_code == 201
     assert clock.monotonic() - before == pytest.approx(30, abs=1)
+    evolution.withdraw()
+    before = clock.monotonic()
+    assert send(api).status_code == 201
+    assert clock.monotonic() == before

@@ -25,3 +25,6 @@ def test_only_a_number_that_is_not_known_yet_is_slow(
     before = clock.monotonic()
     assert send(api).status_code == 201
     assert clock.monotonic() == before
+    evolution.withdraw()
+    assert api.post("/message/sendText/shop", json={"number": "5511977776666", "text": "hello"}).status_code == 201
+    assert clock.monotonic() == before

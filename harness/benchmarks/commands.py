@@ -1,4 +1,4 @@
-"""Measures whole commands: `python -m harness.benchmarks [NAME …]` prints medians of five beside what they are meant to take.
+"""Whole commands: `python -m harness.benchmarks [NAME …]` prints medians of five beside what they are meant to take.
 
 Each run is a process of its own, timed from outside, after one that is not counted. A figure above its aim is shown, not hidden,
 and ends the script with status 1. The machine is named, because absolute times mean nothing without it.
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUNS = 5
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 GOLIVE = (sys.executable, "-m", "harness.cli")
 
 
@@ -102,7 +102,3 @@ def main(names: Sequence[str]) -> int:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return int(any(float(str(result["median_s"])) > float(str(result["aim_s"])) for result in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

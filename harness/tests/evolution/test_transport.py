@@ -1,0 +1,146 @@
+"""What lies below HTTP: the port, connections that are cut, and what a client in this process sees instead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.clock import VirtualClock
+from harness.evolution import ControlError, EvolutionControl, FakeEvolution, FakeServerError
+from harness.evolution.transport import Address
+from harness.target import RealPace
+from harness.tests.evolution.faults import CUT, send
+
+
+def test_an_address_stays_ours_between_two_listeners_and_is_free_after_its_release() -> None:
+    address = Address("127.0.0.1", 0)
+    address.listen().close()
+    with socket.socket() as thief, pytest.raises(OSError, match="in use"):
+        thief.bind(("127.0.0.1", address.port))
+    with contextlib.closing(address.listen()) as listener:
+        assert listener.getsockname()[1] == address.port
+        socket.create_connection(("127.0.0.1", address.port)).close()
+    address.release()
+    with socket.socket() as next_one:
+        next_one.bind(("127.0.0.1", address.port))
+
+
+def test_the_control_plane_has_an_address_of_its_own_that_can_be_chosen() -> None:
+    probe = Address("127.0.0.1", 0)
+    probe.release()
+    with FakeEvolution(key="k", control_token="t", control_port=probe.port) as fake:
+        assert fake.control_url == f"http://127.0.0.1:{probe.port}"
+        with EvolutionControl(fake.control_url, "t") as control:
+            assert control.health()["url"] == fake.url
+        with EvolutionControl(fake.control_url, "wrong") as stranger, pytest.raises(ControlError, match="X-Fake-Token"):
+            stranger.health()
+        with pytest.raises(FakeServerError, match=f"cannot listen on 127.0.0.1:{probe.port}"):
+            FakeEvolution(key="k", control_token="t", control_port=probe.port).start()
+
+
+def test_without_a_control_token_nothing_but_the_api_listens() -> None:
+    with FakeEvolution(key="k") as fake:
+        assert fake.control_url == ""
+
+
+def test_a_client_that_knows_no_other_address_says_that_the_fake_does_not_answer() -> None:
+    with FakeEvolution(key="k", control_token="t") as fake:
+        fake.inject("connection-refused")
+        with EvolutionControl(fake.url, "t") as stranger, pytest.raises(ControlError, match="does not answer: ConnectError"):
+            stranger.health()
+
+
+def test_a_restart_refuses_while_it_lasts_and_ends_what_is_under_way(
+    evolution: FakeEvolution, api: httpx.Client, open_instance: str
+) -> None:
+    evolution.inject("slow-send", seconds=60)
+    with EvolutionControl(evolution.url, "control") as control, ThreadPoolExecutor(max_workers=1) as pool:
+        answer = pool.submit(send, api)
+        RealPace().eventually(lambda: control.held_calls() == 1, within_s=20, what="the request under way")
+        # The connection over which this is told is not the API's and stays.
+        control.restart_server(downtime=5)
+        with pytest.raises(CUT):
+            answer.result(timeout=20)
+        assert (control.open_calls(), control.held_calls()) == (0, 0)
+        control.withdraw()
+        control.advance(4)
+        assert control.health()["status"] == "ok"
+        with pytest.raises((httpx.ConnectError, *CUT)):
+            httpx.get(evolution.url)
+        control.advance(100)
+    assert httpx.get(evolution.url).status_code == 200
+    assert evolution.ledger() == []
+
+
+def _in_process(visit: Callable[[httpx.AsyncClient, Callable[..., Awaitable[Any]]], Awaitable[Any]]) -> Any:
+    """Runs `visit` with a client of a fake that has no port, and with its control plane."""
+    fake = FakeEvolution(key="k", clock=VirtualClock(frozen=True), control_token="t")
+
+    async def control(method: str, path: str, **body: Any) -> Any:
+        return await fake.app.state.control.execute(method, path, {}, body)
+
+    async def run() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(fake.app), base_url="http://fake") as client:
+            return await visit(client, control)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("wish", "error"),
+    [
+        ({"fault": "connection-refused"}, ConnectionRefusedError),
+        ({"fault": "connection-reset"}, ConnectionResetError),
+        ({"fault": "answer-reset", "after": 20}, ConnectionResetError),
+        ({"fault": "truncated-answer"}, ConnectionResetError),
+        ({"fault": "boot-window"}, ConnectionResetError),
+    ],
+)
+def test_in_process_the_closest_exception_is_raised(wish: dict[str, Any], error: type[Exception]) -> None:
+    async def visit(client: httpx.AsyncClient, control: Callable[..., Awaitable[Any]]) -> list[int]:
+        statuses = [(await client.get("/")).status_code]
+        await control("POST", "faults", **wish)
+        with pytest.raises(error):
+            await client.get("/")
+        await control("DELETE", "faults")
+        await control("POST", "clock/advance", seconds=30)
+        return [*statuses, (await client.get("/")).status_code]
+
+    assert _in_process(visit) == [200, 200]
+
+
+def test_in_process_a_wrong_length_and_another_body_arrive_as_they_are() -> None:
+    async def visit(client: httpx.AsyncClient, control: Callable[..., Awaitable[Any]]) -> None:
+        whole = await client.get("/")
+        await control("POST", "faults", fault="wrong-content-length", promise="too-short", off_by=7)
+        wrong = await client.get("/")
+        assert wrong.content == whole.content
+        assert int(wrong.headers["content-length"]) == len(whole.content) - 7
+        await control("DELETE", "faults")
+        await control("POST", "faults", fault="not-json", body="text")
+        assert (await client.get("/")).text.startswith("upstream connect error")
+
+    _in_process(visit)
+
+
+def test_two_faults_of_one_answer_go_together(evolution: FakeEvolution, api: httpx.Client) -> None:
+    evolution.inject("not-json", body="html")
+    evolution.inject("wrong-content-length", promise="too-short", off_by=1)
+    answer = api.get("/")
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert answer.text.endswith("</html")
+    evolution.withdraw()
+    assert api.get("/").json()["version"] == "2.3.7"
+
+
+def test_the_answer_to_head_is_left_alone(evolution: FakeEvolution, api: httpx.Client) -> None:
+    evolution.inject("truncated-answer")
+    assert api.head("/").status_code == 200
+    assert evolution.faults()[0]["fired"] == 0
