@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-HOLD, USAGE, INTERRUPTED = 3, 2, 130
+NO_GO, USAGE, HOLD, INTERRUPTED = 1, 2, 3, 130
 FORMATS = ("text", "json")
 
 
@@ -260,6 +260,48 @@ def gate_explain(check_id: str, form: str) -> int:
         click.echo(f"{name}: {text}\n")
     click.echo("Seen to fail when: " + "; ".join(saboteurs))
     return 0
+
+
+@gate.command("prove")
+@click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
+@_database_option
+@_format_option()
+def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
+    """Prove that every check can fail: break a copy of the reference in each way that a check must notice.
+
+    Nothing but throw-away databases, copies of files and backends of its own is touched. Ends with 0 when every saboteur was
+    killed, with 1 when one survived or a check has none, with 3 when a trial could not be held.
+
+    \b
+    Examples:
+      golive gate prove
+      golive gate prove --select schema --database memory
+      golive gate prove --format json
+    """
+    from gate.registry import Kind, registry
+    from harness.proof.checks import SOUND, End, Trial, prove
+
+    items = registry(Kind.CHECK).load("gate.checks").select(list(names))
+    console = _console(form)
+
+    def show(trial: Trial) -> None:
+        if form == "text":
+            console.line(
+                f"{trial.end:<16}{trial.check}: {trial.saboteur or '-'}" + (f" – {trial.reason}" if trial.reason else "")
+            )
+
+    with _run_directory(None) as directory:
+        trials = prove(items, database=database, workdir=directory, on_trial=show)
+    held = [trial for trial in trials if trial.saboteur != SOUND and trial.end is not End.DOES_NOT_APPLY]
+    killed = sum(trial.end is End.KILLED for trial in held)
+    if form == "json":
+        shown = [{"check": one.check, "saboteur": one.saboteur, "end": str(one.end), "reason": one.reason} for one in trials]
+        click.echo(json.dumps({"killed": killed, "of": len(held), "trials": shown}, indent=2))
+    else:
+        click.echo(f"{killed}/{len(held)} killed, {len(items)} checks")
+    if not held or any(trial.end is End.ERROR for trial in trials):
+        return HOLD
+    return 0 if all(trial.proves for trial in trials) else NO_GO
 
 
 @app.command()

@@ -32,6 +32,8 @@ __all__ = ["Migrated", "ReferenceSystem", "migrate", "preload", "serve", "settin
 ADMIN_EMAIL = "admin@rehearsal.invalid"
 PACKAGE = Path(str(resources.files("reference_impl")))
 LOG = "backend.log"
+# The factory of the store that contacts are kept in, by its import string.
+DATASTORE = "reference_impl.adapters.contact_store:open_store"
 # Not a setting of the backend: it opens the fake's control plane.
 CONTROL_TOKEN = "control token"  # noqa: S105 - its name
 # The modules by the names that the application uses, and the routes that are there because of them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from gate.facts.subject import Subject
 
 __all__ = ["Bypass", "Code", "read"]
 
+_PARSER = threading.Lock()
 _NOT_RELEASED = {"tests", "test", "__tests__", "node_modules", "__pycache__", "site-packages", "build", "dist"}
 _ENDINGS = {".py", ".js", ".cjs", ".mjs", ".ts"}
 _TEST_RUNNERS = {"pytest", "unittest", "_pytest"}
@@ -94,7 +96,9 @@ def read(subject: Subject) -> Code:
 
 def _parsed(text: str, name: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        # Two threads at once make CPython 3.11 raise "AST constructor recursion depth mismatch".
+        with _PARSER:
+            return ast.parse(text)
     except SyntaxError as error:
         raise GateError(f"{name}: is not valid Python (line {error.lineno})") from None
 

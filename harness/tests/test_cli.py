@@ -252,3 +252,17 @@ def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
         os.close(writing)
     assert done.returncode != 0
     assert b"Traceback" not in done.stderr
+
+
+def test_the_gate_proves_that_its_checks_can_fail(tmp_path: Path) -> None:
+    done = golive("gate", "prove", "--select", "config.environment", "--database", "memory", "--format", "json", cwd=tmp_path)
+    assert done.status == 0, done.output + done.errors
+    proof = json.loads(done.output)
+    assert proof["killed"] == proof["of"] == len(proof["trials"]) - 1 > 0
+    assert {trial["end"] for trial in proof["trials"]} == {"passed", "killed"}
+
+
+def test_a_proof_of_no_check_is_refused(tmp_path: Path) -> None:
+    done = golive("gate", "prove", "--select", "config.enviroment", cwd=tmp_path)
+    assert done.status == 2
+    assert "config.environment" in done.errors

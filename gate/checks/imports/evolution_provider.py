@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gate.checks.imports import break_import
 from gate.facts.imports import judge_import
 from gate.facts.modules import Modules
 from gate.facts.tree import SourceTree
@@ -24,14 +25,7 @@ def run(modules: Modules) -> Iterator[Evidence]:
     yield from judge_import(modules, ROLE)
 
 
-@run.breaks
-def does_not_import(tree: SourceTree) -> None:
-    tree.fail_to_import(ROLE)
-
-
-@run.breaks
-def under_another_name(tree: SourceTree) -> None:
-    tree.forget_the_name(ROLE)
+break_import(run, ROLE)
 
 
 @run.breaks

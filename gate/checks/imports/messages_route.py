@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gate.checks.imports import break_route
 from gate.facts.imports import judge_route
 from gate.facts.modules import Modules
 from gate.facts.tree import SourceTree
@@ -23,21 +24,9 @@ def run(modules: Modules) -> Iterator[Evidence]:
     yield from judge_route(modules, ROLE)
 
 
-@run.breaks
-def does_not_import(tree: SourceTree) -> None:
-    tree.fail_to_import(ROLE)
-
-
-@run.breaks
-def under_another_name(tree: SourceTree) -> None:
-    tree.forget_the_name(ROLE)
+break_route(run, ROLE)
 
 
 @run.breaks
 def starts_a_thread(tree: SourceTree) -> None:
     tree.append(ROLE, "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()")
-
-
-@run.breaks
-def not_mounted(tree: SourceTree) -> None:
-    tree.append(ROLE, f"{tree.name_of(ROLE)}.routes.clear()")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gate.errors import GateError
@@ -111,3 +112,38 @@ def test_a_shared_database_in_memory_is_reached_by_its_name() -> None:
         first.execute("CREATE TABLE here (id integer)")
         with sqlite(url) as second:
             assert second.execute("SELECT name FROM sqlite_master").fetchall() == [("here",)]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('FATAL: password authentication failed for user "app"', "the server refused the user or the password"),
+        ("fe_sendauth: no password supplied", "the server refused the user or the password"),
+        ('FATAL: role "app" does not exist', "the server knows no such user"),
+        ('FATAL: database "shop" does not exist', "there is no database of that name"),
+        ("connection timeout expired", "no answer within 5 s"),
+        ("[Errno -2] Name or service not known", "the host name cannot be resolved"),
+        ("connection to server at 10.0.0.1 failed: Connection refused", "nothing listens there"),
+        (
+            "SSL error: certificate verify failed near w0rd",
+            r"cannot connect \(SSL error: certificate verify failed near \*\*\*\)",
+        ),
+    ],
+)
+def test_each_way_of_not_connecting_has_its_own_advice_and_never_the_password(
+    said: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError(said)
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(GateError, match=told) as refused, postgres("postgresql://app:w0rd@host/shop"):
+        pytest.fail("there is no connection")
+    assert "w0rd" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://[::1/shop", "postgresql://host/shop?no_such_option=1"])
+def test_a_url_that_cannot_be_understood_says_how_to_write_one(url: str) -> None:
+    with pytest.raises(GateError, match="write postgresql://user:password@host:port/name"), postgres(url):
+        pytest.fail("there is no connection")

@@ -1,0 +1,1 @@
+"""Proofs by planted bugs: what has never been seen to fail proves nothing."""

@@ -1,0 +1,181 @@
+"""Proves that every check of the gate can fail: each of its saboteurs breaks a copy of the reference, and it has to turn red.
+
+Nothing but copies is touched: databases made from a template, a temporary tree, settings in memory, a copy of a log, a backend
+started with one planted bug. A saboteur after which the check still passes is a survivor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from gate.errors import GateError, NotApplicable
+from gate.facts.connections import with_database
+from gate.facts.flow import FlowObservations
+from gate.facts.sabotage import answer, sabotaged
+from gate.facts.subject import Subject
+from gate.model import Outcome, Status
+from gate.registry import Item, Saboteur
+from harness.datastores import Database, open_database
+
+__all__ = ["SOUND", "End", "Trial", "prove"]
+
+# Sound worlds are tried too: a check that is red without a saboteur kills nothing.
+SOUND = "the sound world"
+AT_A_TIME = 2
+
+
+class End(StrEnum):
+    """How a trial ended."""
+
+    KILLED = "killed"
+    PASSED = "passed"
+    SURVIVED = "survived"
+    RED_WHEN_SOUND = "red when sound"
+    NO_SABOTEUR = "no saboteur"
+    ERROR = "error"
+    DOES_NOT_APPLY = "does not apply"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One check and one saboteur (or SOUND), how it ended, and what the check said."""
+
+    check: str
+    saboteur: str
+    end: End
+    reason: str
+
+    @property
+    def proves(self) -> bool:
+        return self.end in (End.KILLED, End.PASSED, End.DOES_NOT_APPLY)
+
+
+def prove(
+    items: Sequence[Item],
+    *,
+    database: str,
+    workdir: Path,
+    on_trial: Callable[[Trial], None] = lambda _: None,
+) -> list[Trial]:
+    """Tries every check on the sound world, and then after each of its saboteurs, in the order of the checks.
+
+    `database` is as `harness.datastores.open_database` takes it: a server on which databases are made and dropped, none that is
+    there is touched. Raises DatastoreError when there is no such server.
+    """
+    with _worlds(database, workdir) as subject, ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="trial") as pool:
+        trials: list[Trial] = []
+
+        def collect(planned: Sequence[Future[Trial]]) -> None:
+            for future in planned:
+                trials.append(future.result())
+                on_trial(trials[-1])
+
+        try:
+            # All of them before the first copy: a database that somebody reads cannot be copied.
+            collect([pool.submit(_sound, item, subject, workdir) for item in items])
+            collect([pool.submit(_broken, item, saboteur, subject, workdir) for item in items for saboteur in item.saboteurs])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        for item in items:
+            if not item.saboteurs:
+                trials.append(Trial(check=item.id, saboteur="", end=End.NO_SABOTEUR, reason="nothing shows that it can fail"))
+                on_trial(trials[-1])
+    return trials
+
+
+def _sound(item: Item, subject: Subject, workdir: Path) -> Trial:
+    outcome = answer(item, subject, flow=_Planted(workdir).observe)
+    ends = {Status.PASS: End.PASSED, Status.SKIP: End.DOES_NOT_APPLY, Status.FAIL: End.RED_WHEN_SOUND}
+    return _trial(item, SOUND, ends.get(outcome.status, End.ERROR), outcome)
+
+
+def _broken(item: Item, saboteur: Saboteur, subject: Subject, workdir: Path) -> Trial:
+    name = saboteur.name.replace("_", " ")
+    planted = _Planted(workdir)
+    try:
+        outcome = sabotaged(item, saboteur, subject, flow=(planted, planted.observe))
+    except NotApplicable as why:
+        return Trial(check=item.id, saboteur=name, end=End.DOES_NOT_APPLY, reason=str(why))
+    except GateError as error:
+        return Trial(check=item.id, saboteur=name, end=End.ERROR, reason=str(error))
+    # A warning, or seeing too little, would not have stopped a release for this reason.
+    ends = {Status.FAIL: End.KILLED, Status.ERROR: End.ERROR, Status.SKIP: End.DOES_NOT_APPLY}
+    return _trial(item, name, ends.get(outcome.status, End.SURVIVED), outcome)
+
+
+def _trial(item: Item, saboteur: str, end: End, outcome: Outcome) -> Trial:
+    return Trial(check=item.id, saboteur=saboteur, end=end, reason=outcome.reason)
+
+
+class _Planted:
+    """The reference, started with one planted bug for each observation."""
+
+    def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir / "planted"
+        self._chaff = ""
+
+    def plant(self, chaff: str) -> None:
+        self._chaff = chaff
+
+    def observe(self) -> FlowObservations:
+        from harness.flow import observe
+        from harness.reference import start
+
+        folder = self._workdir / secrets.token_hex(4)
+        with (
+            open_database("memory") as database,
+            start(database=database, workdir=folder) as system,
+            system.current(chaff=self._chaff) as target,
+        ):
+            return observe(target, system.pace, system.evolution)
+
+
+@contextlib.contextmanager
+def _worlds(spec: str, workdir: Path) -> Iterator[Subject]:
+    """The reference on a migrated database of its own, with a log that it really wrote and the settings of a deployment."""
+    from harness.flow import observe
+    from harness.reference import DATASTORE, migrate, start
+    from harness.release_gate import subject_of
+
+    with _own(spec) as database:
+        migrate(database.url)
+        with open_database("memory") as observed, start(database=observed, workdir=workdir) as system:
+            with system.current() as target:
+                observe(target, system.pace, system.evolution)
+            yield replace(
+                subject_of(database, system),
+                datastore=DATASTORE,
+                scratch_url=with_database(database.url, "postgres") if database.backend == "postgresql" else "",
+                environment=_deployment(system.secrets),
+            )
+
+
+@contextlib.contextmanager
+def _own(spec: str) -> Iterator[Database]:
+    from gate.facts import throwaway
+
+    if spec in ("memory", "sqlite://"):
+        # Copies are made of files.
+        with throwaway.on_sqlite() as file, open_database("memory") as memory:
+            yield replace(memory, url=file.url)
+        return
+    with open_database(spec) as server, server.throwaway() as database:
+        yield database
+
+
+def _deployment(made: Mapping[str, str]) -> Mapping[str, str]:
+    """Settings as a deployment should have them."""
+    return {
+        "APP_ENV": "production",
+        "BASE_URL": "https://backend.invalid",
+        "DATABASE_URL": "postgresql://app@database.invalid/app",
+        "EVOLUTION_API_URL": "http://evolution.invalid:8080",
+        **{name: made[name] for name in ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET")},
+    }
