@@ -9,7 +9,7 @@ import pytest
 
 from harness.datastores import open_database
 
-pytest_plugins = ["features.plugin"]
+pytest_plugins = ["features.plugin", "harness.fixtures"]
 
 _SERVER = pytest.StashKey[str]()
 _CLEANUP = pytest.StashKey[contextlib.ExitStack]()

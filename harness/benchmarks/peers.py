@@ -214,8 +214,8 @@ def _wiremock(scratch: Path, *, templated: bool) -> Iterator[Running]:
     (folder / "mappings" / "send.json").write_text(json.dumps(stub))
     port = _free_port()
     options = ("--port", str(port), "--bind-address", "127.0.0.1", "--root-dir", str(folder), "--disable-banner")
-    options += ("--max-request-journal-entries", "20000")
-    with _listening("WireMock", (_command("java"), "-jar", jar, *options), port) as running:
+    journal = ("--max-request-journal-entries", "20000")
+    with _listening("WireMock", (_command("java"), "-jar", jar, *options, *journal), port) as running:
         yield running
 
 

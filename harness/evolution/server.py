@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -163,10 +164,11 @@ def _config(app: ASGIApp, protocol: type[asyncio.Protocol]) -> uvicorn.Config:
 
 
 class FakeEvolution(ControlVerbs):
-    """A fake Evolution API 2.3.7 on a port of this machine, in a thread of its own: `with FakeEvolution(key=…) as evolution:`.
+    """A fake Evolution API 2.3.7 on a port of this machine, in a thread of its own: `with FakeEvolution() as evolution:`.
 
-    The verbs of the control plane are its methods; over HTTP it answers this machine alone, unless `control_from_anywhere`. It
-    is served at `control_url` as well (`control_port`, 0 for a free one), which stays open while a fault closes the API's port.
+    `url` and `key` are what a client needs; a key is made when none is given. The verbs of the control plane are its methods;
+    over HTTP it answers this machine alone, unless `control_from_anywhere`. It is served at `control_url` as well
+    (`control_port`, 0 for a free one), which stays open while a fault closes the API's port.
 
     Raises FakeServerError when it cannot start.
     """
@@ -174,7 +176,7 @@ class FakeEvolution(ControlVerbs):
     def __init__(
         self,
         *,
-        key: str,
+        key: str | None = None,
         clock: Clock | None = None,
         control_token: str | None = None,
         host: str = "127.0.0.1",
@@ -184,6 +186,7 @@ class FakeEvolution(ControlVerbs):
         control_from_anywhere: bool = False,
         control_port: int = 0,
     ) -> None:
+        key = secrets.token_urlsafe(24) if key is None else key
         self._fake = Fake(
             key=key,
             clock=clock,

@@ -11,9 +11,12 @@ const load = createRequire(path.join(path.resolve(process.argv[2]), 'package.jso
 const { EvolutionApi } = load('n8n-nodes-evolution-api/dist/nodes/EvolutionApi/EvolutionApi.node.js');
 
 async function request({ method, uri, headers, body, json }) {
+  const sent = new Headers(json ? { accept: 'application/json', 'content-type': 'application/json' } : {});
+  // One value for each name, however it is written.
+  Object.entries(headers).forEach(([name, value]) => sent.set(name, value));
   const answer = await fetch(uri, {
     method,
-    headers: { ...(json ? { accept: 'application/json', 'content-type': 'application/json' } : {}), ...headers },
+    headers: sent,
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const text = await answer.text();
