@@ -43,7 +43,8 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_entries_happen_by_their_moment_and_together_in_the_order_of_adding() -> None:
     async def work() -> None:
-        clock, happened = VirtualClock(frozen=True), []
+        clock = VirtualClock(frozen=True)
+        happened: list[str] = []
         agenda = Agenda(clock, asyncio.get_running_loop().create_task)
         agenda.add(0.5, happened.append, "late")
         agenda.add(0.2, happened.append, "early")
@@ -63,7 +64,8 @@ def test_entries_happen_by_their_moment_and_together_in_the_order_of_adding() ->
 
 def test_an_agenda_that_was_cleared_takes_new_entries() -> None:
     async def work() -> None:
-        clock, happened = VirtualClock(frozen=True), []
+        clock = VirtualClock(frozen=True)
+        happened: list[str] = []
         agenda = Agenda(clock, asyncio.get_running_loop().create_task)
         agenda.add(0.2, happened.append, "forgotten")
         await _turns()
