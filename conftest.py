@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 
 import pytest
 
@@ -29,6 +30,12 @@ def _server(config: pytest.Config) -> str:
 def pytest_configure_node(node: object) -> None:
     """One server for all workers: it is started by their controller."""
     node.workerinput[_WORKER_KEY] = _server(node.config)  # type: ignore[attr-defined]
+
+
+def pytest_configure() -> None:
+    # A run in the background ignores Ctrl-C, and so would every process that the tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
