@@ -131,10 +131,7 @@ def _refused_message(flow: FlowObservations, member: Session, pace: Pace, contro
         answer = pace.call(
             lambda: member.send(unit=flow.unit_id, phone=_phone(), text="refused", client_message_id=str(uuid.uuid4()))
         )
-        pass_by = control.monotonic() + AFTER_LAST_CALL_S
-        pace.eventually(
-            lambda: control.monotonic() >= pass_by, within_s=AFTER_LAST_CALL_S + 1, what="the time after the last call"
-        )
+        pace.let_pass(AFTER_LAST_CALL_S)
         calls = len(control.requests(method="POST", path=path)) - before
     finally:
         control.withdraw(number)

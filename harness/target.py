@@ -75,6 +75,10 @@ class Pace(Protocol):
         """Runs a call that may block on waits of the target."""
         ...
 
+    def let_pass(self, seconds: float) -> None:
+        """Returns when so many seconds have passed on the target's clock, and whoever woke in them has done what he then did."""
+        ...
+
 
 class RealPace:
     """Waits in real time: for targets whose clock nobody moves."""
@@ -91,6 +95,9 @@ class RealPace:
 
     def call(self, function: Callable[[], T]) -> T:
         return function()
+
+    def let_pass(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class VirtualPace:
@@ -169,6 +176,24 @@ class VirtualPace:
     def _quiet_s(self) -> float:
         """How long nothing may happen: on a busy machine what is under way out of our sight takes longer, as answers do."""
         return max(QUIET_S, _ANSWERS_OF_QUIET * self._answer_s)
+
+    def let_pass(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        since = time.monotonic()
+        while True:
+            time.sleep(self._quiet_s())
+            left = end - self._clock.monotonic()
+            if not self._nothing_under_way():
+                continue
+            if left <= 0:
+                return
+            if not self._move(at_most=left, since=since) and not self._is_awaited(left):
+                self._clock.advance(left)
+
+    def _is_awaited(self, within_s: float) -> bool:
+        """Whether a time limit ends within so many seconds: a call is under way then, and will be over before."""
+        limit = self._clock.next_deadline()
+        return limit is not None and limit <= within_s
 
     def _still_s(self, since: float) -> float:
         """For how long time has not been moved, counted from `since` at most."""

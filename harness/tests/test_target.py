@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,6 +141,25 @@ def test_time_stands_while_deliveries_are_under_way() -> None:
     assert looks[:3] == [0, 0, 0]
 
 
+def test_time_that_is_let_pass_stops_where_somebody_wakes_and_ends_where_it_was_told_to() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.sleep, 5) as first, sleeping(clock.sleep, 20) as later:
+        VirtualPace(clock).let_pass(12)
+        assert (clock.monotonic(), first.is_set(), later.is_set()) == (12, True, False)
+        clock.advance(8)
+
+
+def test_time_is_not_let_pass_over_the_limit_of_a_call_that_is_merely_slow() -> None:
+    clock = VirtualClock(frozen=True)
+    with sleeping(clock.limit, 5) as timed_out, ThreadPoolExecutor(1) as pool:
+        passing = pool.submit(VirtualPace(clock, held_calls=lambda: 0).let_pass, 12)
+        assert not wait([passing], timeout=0.7).done
+        assert (clock.monotonic(), timed_out.is_set()) == (0, False)
+        clock.advance(5)
+        passing.result(20)
+    assert clock.monotonic() >= 12
+
+
 def test_what_a_call_raises_is_raised() -> None:
     def refuse() -> None:
         raise LookupError("refused")
@@ -152,6 +172,9 @@ def test_real_time_is_waited_for_and_given_up() -> None:
     looks = iter([None, False, "there"])
     assert RealPace().eventually(lambda: next(looks), within_s=5, what="it") == "there"
     assert RealPace().call(lambda: 3) == 3
+    began = time.monotonic()
+    RealPace().let_pass(0.02)
+    assert time.monotonic() - began >= 0.02
     with pytest.raises(NotInTimeError, match="it: not within 0.02 s"):
         RealPace().eventually(lambda: None, within_s=0.02, what="it")
 
