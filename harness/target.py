@@ -105,8 +105,9 @@ class VirtualPace:
 
     It moves to where somebody waits to go on. A time limit is moved to, or past, only when a call is held for longer: one that is
     merely slow, on a busy machine, must not be timed out by us. `quiesce` waits, so many seconds at most, until the fake has
-    no delivery under way, and raises HarnessError when it still has; `held_calls` says how many calls to the fake wait on the
-    clock. Safe to use from several threads: of those who see that nothing happens, one moves.
+    no delivery under way, and tells how many there were so far; it raises HarnessError when there still is one. `held_calls`
+    says how many calls to the fake wait on the clock. Safe to use from several threads: of those who see that nothing happens,
+    one moves.
     """
 
     def __init__(
@@ -133,11 +134,14 @@ class VirtualPace:
             spent = self._clock.monotonic() - began
             if spent >= within_s:
                 raise NotInTimeError(f"{what}: not within {within_s:g} s on the target's clock")
-            if time.monotonic() - looked_at >= self._quiet_s() and self._nothing_under_way():
+            if time.monotonic() - looked_at >= self._quiet_s() and (seen := self._quiet()) is not None:
                 # What was under way until now may be what was awaited.
                 value = condition()
                 if value is not None and value is not False:
                     return value
+                if self._quiet() != seen:
+                    # Time flowed while we looked, and something has happened since.
+                    continue
                 if not self._move(at_most=within_s - spent, since=since) and self._still_s(since) >= GIVEN_UP_S:
                     # Nobody is due in time and nothing happens: spend the rest at once and look a last time.
                     self._clock.advance(within_s - spent)
@@ -161,7 +165,7 @@ class VirtualPace:
         thread.start()
         since = time.monotonic()
         while not done.wait(self._quiet_s()):
-            if self._nothing_under_way() and not done.is_set():
+            if self._quiet() is not None and not done.is_set():
                 self._move(at_most=LONGEST_WAIT_IN_A_CALL_S, since=since)
         if errors:
             raise errors[0]
@@ -183,7 +187,7 @@ class VirtualPace:
         while True:
             time.sleep(self._quiet_s())
             left = end - self._clock.monotonic()
-            if not self._nothing_under_way():
+            if self._quiet() is None:
                 continue
             if left <= 0:
                 return
@@ -217,9 +221,9 @@ class VirtualPace:
             self._moved_at = time.monotonic()
             return True
 
-    def _nothing_under_way(self) -> bool:
+    def _quiet(self) -> tuple[object] | None:
+        """What there was so far, once nothing is under way; None when something still is."""
         try:
-            self._quiesce(PATIENCE_S)
+            return (self._quiesce(PATIENCE_S),)
         except HarnessError:
-            return False
-        return True
+            return None

@@ -398,11 +398,15 @@ class ControlVerbs:
         """An empty server: no instance, no record, no fault."""
         self._post("reset")
 
-    def quiesce(self, timeout: float = 5.0) -> None:
-        """Returns when no delivery is under way. Raises ControlError when that takes longer than `timeout` real seconds."""
+    def quiesce(self, timeout: float = 5.0) -> int:
+        """How many deliveries were begun so far, once none is under way.
+
+        Raises ControlError when that takes longer than `timeout` real seconds.
+        """
         state = self._post("quiesce", timeout=timeout)
         if not state["quiet"]:
             raise ControlError(f"{state['underWay']} deliveries are still under way after {timeout:g} s")
+        return int(state["begun"])
 
 
 def _question(**filters: Any) -> dict[str, Any]:

@@ -467,7 +467,8 @@ class Control:
     @_command("POST", "quiesce", body=("timeout",))
     async def _quiesce(self, ask: _Ask) -> dict[str, Any]:
         quiet = await self._fake.quiesce(_number(ask.body, "timeout", 5.0))
-        return {"quiet": quiet, "underWay": self._fake.webhooks.under_way, "pendingRetries": self._fake.webhooks.pending}
+        webhooks = self._fake.webhooks
+        return {"quiet": quiet, "underWay": webhooks.under_way, "pendingRetries": webhooks.pending, "begun": webhooks.begun}
 
 
 def _unknown(method: str, segments: Sequence[str]) -> ControlError:

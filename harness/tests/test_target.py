@@ -160,6 +160,24 @@ def test_time_is_not_let_pass_over_the_limit_of_a_call_that_is_merely_slow() -> 
     assert clock.monotonic() >= 12
 
 
+def test_what_began_while_we_looked_is_awaited_before_time_is_moved() -> None:
+    clock = VirtualClock(frozen=True)
+    counts = iter([0, 1])
+    done = threading.Event()
+
+    def quiesce(_: float) -> int:
+        # A delivery begins after the first look, and with it comes what was awaited.
+        count = next(counts, 1)
+        if count:
+            done.set()
+        return count
+
+    with sleeping(clock.sleep, 4) as woken:
+        assert VirtualPace(clock, quiesce=quiesce).eventually(done.is_set, within_s=5, what="the delivery")
+        assert (clock.monotonic(), woken.is_set()) == (0, False)
+        clock.advance(4)
+
+
 def test_what_a_call_raises_is_raised() -> None:
     def refuse() -> None:
         raise LookupError("refused")

@@ -230,7 +230,8 @@ def test_quiesce_waits_for_deliveries_and_not_for_retries(
     evolution.quiesce()
     assert len(listener.received) == 1
     state = evolution._execute("POST", "quiesce", {}, {"timeout": 1})
-    assert state == {"quiet": True, "underWay": 0, "pendingRetries": 1}
+    assert state == {"quiet": True, "underWay": 0, "pendingRetries": 1, "begun": state["begun"]}
+    assert state["begun"] > 0
 
 
 def _created(api: httpx.Client, url: str | None, **more: Any) -> str:
