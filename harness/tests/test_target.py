@@ -100,11 +100,23 @@ def test_a_limit_on_the_way_to_a_wait_is_not_passed_while_no_call_is_held() -> N
 
 def test_several_who_wait_at_once_move_time_once() -> None:
     clock = VirtualClock(frozen=True)
-    pace = VirtualPace(clock)
-    with sleeping(clock.sleep, 5) as woken, ThreadPoolExecutor(4) as pool:
+    together = threading.Barrier(4)
+    met: set[int] = set()
+
+    def quiesce(_: float) -> None:
+        # All of them see that nothing happens before one of them moves.
+        if threading.get_ident() not in met:
+            met.add(threading.get_ident())
+            together.wait(20)
+
+    pace = VirtualPace(clock, quiesce=quiesce)
+    # A target that took so long to answer is given 0.6 s of quiet, also before the next move.
+    assert pace.eventually(lambda: threading.Event().wait(0.2) or "there", within_s=5, what="a slow answer") == "there"
+    with sleeping(clock.sleep, 5) as woken, sleeping(clock.sleep, 9) as background, ThreadPoolExecutor(4) as pool:
         for call in [pool.submit(pace.call, lambda: woken.wait(20)) for _ in range(4)]:
             assert call.result()
-    assert clock.monotonic() == 5
+        assert (clock.monotonic(), background.is_set()) == (5, False)
+        clock.advance(4)
 
 
 def test_a_target_that_answers_slowly_is_given_longer_before_time_is_moved() -> None:
