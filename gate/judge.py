@@ -22,13 +22,9 @@ def judge(outcomes: Iterable[Outcome], policy: Policy, today: date) -> Verdict:
     error, a skip that policy does not allow, an expired waiver – holds.
     """
     found = _worst_by_id(outcomes)
-    waivers = {waiver.id: waiver for waiver in policy.waivers if waiver.expires >= today}
+    waivers = {waiver.id: waiver for waiver in policy.waivers if not waiver.fault(today)}
     blocking: list[Finding] = []
-    unanswered = [
-        Finding(id=waiver.id, why=f"the waiver of {waiver.owner} expired on {waiver.expires}")
-        for waiver in policy.waivers
-        if waiver.expires < today
-    ]
+    unanswered = [Finding(id=waiver.id, why=why) for waiver in policy.waivers if (why := waiver.fault(today))]
     waived: list[Finding] = []
     noted: list[Finding] = []
     warned: list[Outcome] = []
@@ -41,7 +37,8 @@ def judge(outcomes: Iterable[Outcome], policy: Policy, today: date) -> Verdict:
             noted.append(Finding(id=outcome.id, why=f"advisory, {why}"))
         elif outcome.id in waivers:
             waiver = waivers[outcome.id]
-            waived.append(Finding(id=outcome.id, why=f"{why} – waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"))
+            until = f"until {waiver.expires}, {waiver.ticket}: {waiver.reason}"
+            waived.append(Finding(id=outcome.id, why=f"{why} – waived by {waiver.owner} {until}"))
         elif outcome.status is Status.FAIL:
             blocking.append(Finding(id=outcome.id, why=why))
         elif outcome.status is Status.WARN:
@@ -61,6 +58,12 @@ def judge(outcomes: Iterable[Outcome], policy: Policy, today: date) -> Verdict:
     else:
         noted += warnings
 
+    # Only noted: were an unused waiver to hold, a failure under it would help.
+    noted += [
+        Finding(id=waiver.id, why=f"the waiver of {waiver.owner} is not used: take it away")
+        for waiver in waivers.values()
+        if (found[waiver.id].status is Status.PASS if waiver.id in found else waiver.id not in policy.expected)
+    ]
     for missing in policy.expected - set(found):
         if missing in waivers:
             waived.append(Finding(id=missing, why=f"no answer – waived by {waivers[missing].owner}: {waivers[missing].reason}"))

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ from gate.model import is_outcome_id
 __all__ = ["Policy", "Waiver", "load", "matches", "parse"]
 
 SCHEMA_VERSION = 1
+# A waiver is for what is known and being mended; what lasts longer is a rule, and is written as one.
+LONGEST_WAIVER_DAYS = 30
+# What cannot be taken back once it happened, and what everything else rests on: nobody can answer for it.
+NEVER_WAIVED = (
+  "journal.*", "secrets.*", "config.test-bypass", "schema.not-empty", "evidence.*", "watch.cross-tenant", "watch.unmasked-output",
+)  # fmt: skip
 _PATTERN = re.compile(r"\*|[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*(\.\*)?")
 
 
@@ -36,19 +42,33 @@ def matches(pattern: str, outcome_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """A named person answers for one id until a day. Never a pattern: nobody can answer for what is not written yet."""
+    """A named person answers for one id until a day. Never a pattern: nobody can answer for what is not written yet.
+
+    ticket: where mending it is followed.
+    """
 
     id: str
     owner: str
     reason: str
+    ticket: str
     expires: date
 
     def __post_init__(self) -> None:
         if not is_outcome_id(self.id):
             raise PolicyError(f"waiver for {self.id!r}: a waiver names one id, never a family or a wildcard")
-        for field in ("owner", "reason"):
+        if any(matches(pattern, self.id) for pattern in NEVER_WAIVED):
+            raise PolicyError(f"waiver for {self.id}: this check cannot be waived; what it finds has to be mended")
+        for field in ("owner", "reason", "ticket"):
             if not getattr(self, field).strip():
-                raise PolicyError(f"waiver for {self.id}: {field} is empty; a waiver needs a named person and a reason")
+                raise PolicyError(f"waiver for {self.id}: {field} is empty; a waiver needs a named person, a reason and a ticket")
+
+    def fault(self, today: date) -> str:
+        """Why the waiver does not count on that day; empty when it does."""
+        if self.expires < today:
+            return f"the waiver of {self.owner} expired on {self.expires}"
+        if self.expires > today + timedelta(days=LONGEST_WAIVER_DAYS):
+            return f"the waiver of {self.owner} runs until {self.expires}, expected at most {LONGEST_WAIVER_DAYS} days from today"
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +164,7 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 def _waiver(entry: Mapping[str, Any], *, name: str) -> Waiver:
-    fields = {"id", "owner", "reason", "expires"}
+    fields = {"id", "owner", "reason", "ticket", "expires"}
     _only(entry, fields, where=f"{name}, [[waiver]]")
     missing = sorted(fields - set(entry))
     if missing:
@@ -152,7 +172,7 @@ def _waiver(entry: Mapping[str, Any], *, name: str) -> Waiver:
     expires = entry["expires"]
     if type(expires) is not date:
         raise PolicyError(f"policy {name}, waiver for {entry['id']}: expires must be a date such as 2026-12-31")
-    texts = {field: _text(entry[field], where=f"{name}, waiver.{field}") for field in ("id", "owner", "reason")}
+    texts = {field: _text(entry[field], where=f"{name}, waiver.{field}") for field in ("id", "owner", "reason", "ticket")}
     return Waiver(**texts, expires=expires)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gate.facts.expected import ExpectedSchema
 
-__all__ = ["ImportedModule", "Route", "Subject"]
+__all__ = ["EnvironmentRules", "ImportedModule", "Journals", "Route", "Subject"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,29 @@ class ImportedModule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRules:
+    """What is demanded of the settings. contract: those of the WhatsApp integration; the rest are names that the release adds.
+
+    process: the settings are those of a whole process, where most names belong to somebody else.
+    """
+
+    contract: bool = True
+    process: bool = False
+    required: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
+    undocumented: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journals:
+    """Where the journals of the other parts are, by part (`scenarios`, `smoke`, `load`, `watch`), and how old they may be."""
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    max_age_hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A release of a backend, as the gate is told of it. What is None or empty was not given, and its checks say so.
 
@@ -46,12 +69,20 @@ class Subject:
     application_environment: variables under which `application` can be built.
     datastore: a factory or its import string, see `gate.facts.datastore`; empty tests the database's own upsert.
     migration, baseline: SQL files, see `gate.facts.migrations`.
-    environment: the settings of the deployment; example_environment: the documented ones with their example values.
+    name: of the release. repository: its root, when it is known; commits: those of the release, as FIRST..LAST; artefacts: built
+    packages.
+    environment: the settings of the deployment, or environment_file: the .env file or manifest that holds them (of the service
+    environment_service); example_environment: the documented ones with their example values, or example_file with them.
     logs: log files of the backend. canaries: values that went through the backend and must not be in a log, by what they are.
     source_roots: folders whose code is released, without its tests. features: folder with `.feature` files. scenario_tests:
     arguments with which pytest collects the tests that run them; scenario_environment: variables that it needs for that.
+    journals: the evidence of the other parts.
     """
 
+    name: str = ""
+    repository: Path | None = None
+    commits: str = ""
+    artefacts: tuple[Path, ...] = ()
     database_url: str = field(default="", repr=False)
     scratch_url: str = field(default="", repr=False)
     schema: ExpectedSchema
@@ -63,10 +94,15 @@ class Subject:
     migration: Path | None = None
     baseline: Path | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
+    environment_file: Path | None = None
+    environment_service: str = ""
+    environment_rules: EnvironmentRules = field(default_factory=EnvironmentRules)
     example_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    example_file: Path | None = None
     logs: tuple[Path, ...] = ()
     canaries: Mapping[str, str] = field(default_factory=dict, repr=False)
     source_roots: tuple[Path, ...] = ()
     features: Path | None = None
     scenario_tests: tuple[str, ...] = ()
     scenario_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    journals: Journals | None = None

@@ -34,7 +34,8 @@ waivers = st.builds(
     id=ids,
     owner=st.just("Ana"),
     reason=st.just("known"),
-    expires=st.sampled_from([date(2026, 11, 21), date(2026, 11, 22), date(2026, 12, 1)]),
+    ticket=st.just("OPS-1"),
+    expires=st.sampled_from([date(2026, 11, 21), date(2026, 11, 22), date(2026, 12, 1), date(2027, 6, 1)]),
 )
 
 

@@ -116,7 +116,7 @@ def test_a_second_try_does_not_hide_a_first_failure() -> None:
 
 
 def test_a_waiver_holds_on_its_last_day_and_no_longer() -> None:
-    waiver = Waiver(id="schema.a", owner="Ana", reason="rolled out next week", expires=date(2026, 11, 22))
+    waiver = Waiver(id="schema.a", owner="Ana", reason="rolled out next week", ticket="OPS-1", expires=date(2026, 11, 22))
     policy = Policy(name="p", required=("schema.*",), waivers=(waiver,))
     found = [outcome("schema.a", Status.FAIL), outcome("schema.b", Status.PASS)]
     on_time = judge(found, policy, date(2026, 11, 22))
@@ -128,9 +128,30 @@ def test_a_waiver_holds_on_its_last_day_and_no_longer() -> None:
 
 
 def test_an_expired_waiver_holds_also_when_its_check_passes_again() -> None:
-    waiver = Waiver(id="schema.a", owner="Ana", reason="was broken", expires=date(2026, 1, 1))
+    waiver = Waiver(id="schema.a", owner="Ana", reason="was broken", ticket="OPS-1", expires=date(2026, 1, 1))
     policy = Policy(name="p", required=("schema.*",), waivers=(waiver,))
     assert judge([outcome("schema.a", Status.PASS)], policy, TODAY).decision is Decision.HOLD
+
+
+def test_a_waiver_for_longer_than_thirty_days_does_not_count_and_holds() -> None:
+    waiver = Waiver(id="schema.a", owner="Ana", reason="some day", ticket="OPS-1", expires=date(2026, 12, 23))
+    policy = Policy(name="p", required=("schema.*",), waivers=(waiver,))
+    verdict = judge([outcome("schema.a", Status.PASS)], policy, TODAY)
+    assert verdict.decision is Decision.HOLD
+    assert "at most 30 days" in verdict.unanswered[0].why
+    assert judge([outcome("schema.a", Status.FAIL)], policy, TODAY).decision is Decision.NO_GO
+    assert judge([outcome("schema.a", Status.PASS)], policy, date(2026, 11, 23)).decision is Decision.GO
+
+
+def test_a_waiver_that_nothing_needs_is_found() -> None:
+    waiver = Waiver(id="schema.a", owner="Ana", reason="was broken", ticket="OPS-1", expires=date(2026, 12, 1))
+    policy = Policy(name="p", required=("schema.*",), waivers=(waiver,))
+    for found in ([outcome("schema.a", Status.PASS)], [outcome("schema.b", Status.PASS)]):
+        verdict = judge(found, policy, TODAY)
+        assert verdict.decision is Decision.GO
+        assert [(finding.id, finding.why) for finding in verdict.noted] == [
+            ("schema.a", "the waiver of Ana is not used: take it away")
+        ]
 
 
 @pytest.mark.parametrize(("count", "decision"), [(0, "GO"), (1, "HOLD"), (2, "HOLD"), (3, "NO-GO")])

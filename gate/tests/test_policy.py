@@ -31,14 +31,14 @@ def test_a_policy_is_read_whole(tmp_path: Path) -> None:
     path.write_text(
         HEAD + 'required = ["schema.*", "smoke.login"]\nmay_skip = ["schema.locks"]\nadvisory = ["watch.*"]\n'
         "[warnings]\nhold_at = 2\nno_go_at = 4\n"
-        '[[waiver]]\nid = "schema.a"\nowner = "Ana"\nreason = "next week"\nexpires = 2026-12-01\n'
+        '[[waiver]]\nid = "schema.a"\nowner = "Ana"\nreason = "next week"\nticket = "OPS-1"\nexpires = 2026-12-01\n'
     )
     assert load(str(path)) == Policy(
         name="p",
         required=("schema.*", "smoke.login"),
         may_skip=("schema.locks",),
         advisory=("watch.*",),
-        waivers=(Waiver(id="schema.a", owner="Ana", reason="next week", expires=date(2026, 12, 1)),),
+        waivers=(Waiver(id="schema.a", owner="Ana", reason="next week", ticket="OPS-1", expires=date(2026, 12, 1)),),
         hold_at_warnings=2,
         no_go_at_warnings=4,
     )
@@ -56,12 +56,26 @@ def test_a_policy_is_read_whole(tmp_path: Path) -> None:
         ('required = ["a.b"]\n[warnings]\nhold_at = true', "must be a whole number"),
         ('required = ["a.b"]\n[warnings]\nhold_at = 4\nno_go_at = 2', "1 <= hold_at <= no_go_at"),
         ('required = ["a.b"]\nwaiver = "all"', "written as [[waiver]] tables"),
-        ('required = ["a.b"]\n[[waiver]]\nid = "a.b"', "expires, owner, reason missing"),
-        ('required = ["a.b"]\n[[waiver]]\nid = "a.*"\nowner = "A"\nreason = "r"\nexpires = 2026-12-01', "never a family"),
-        ('required = ["a.b"]\n[[waiver]]\nid = "a.b"\nowner = " "\nreason = "r"\nexpires = 2026-12-01', "must be a text"),
-        ('required = ["a.b"]\n[[waiver]]\nid = "a.b"\nowner = "A"\nreason = "r"\nexpires = "soon"', "must be a date"),
+        ('required = ["a.b"]\n[[waiver]]\nid = "a.b"', "expires, owner, reason, ticket missing"),
         (
-            'required = ["a.b"]\n' + '[[waiver]]\nid = "a.b"\nowner = "A"\nreason = "r"\nexpires = 2026-12-01\n' * 2,
+            'required = ["a.b"]\n[[waiver]]\nid = "a.*"\nowner = "A"\nreason = "r"\nticket = "OPS-1"\nexpires = 2026-12-01',
+            "never a family",
+        ),
+        (
+            'required = ["a.b"]\n[[waiver]]\nid = "a.b"\nowner = " "\nreason = "r"\nticket = "OPS-1"\nexpires = 2026-12-01',
+            "must be a text",
+        ),
+        (
+            'required = ["a.b"]\n[[waiver]]\nid = "a.b"\nowner = "A"\nreason = "r"\nticket = "OPS-1"\nexpires = "soon"',
+            "must be a date",
+        ),
+        (
+            '[[waiver]]\nid = "secrets.backend-log"\nowner = "A"\nreason = "r"\nticket = "T"\nexpires = 2026-12-01',
+            "cannot be waived",
+        ),
+        (
+            'required = ["a.b"]\n'
+            + '[[waiver]]\nid = "a.b"\nowner = "A"\nreason = "r"\nticket = "OPS-1"\nexpires = 2026-12-01\n' * 2,
             "more than one waiver for a.b",
         ),
         ("required = [", "not valid TOML"),
@@ -76,7 +90,7 @@ def test_a_policy_that_cannot_be_meant_is_refused_in_one_line(text: str, complai
 
 def test_a_waiver_built_in_code_needs_a_person_too() -> None:
     with pytest.raises(PolicyError, match="owner is empty"):
-        Waiver(id="a.b", owner=" ", reason="r", expires=date(2026, 12, 1))
+        Waiver(id="a.b", owner=" ", reason="r", ticket="OPS-1", expires=date(2026, 12, 1))
 
 
 def test_another_schema_version_is_refused() -> None:

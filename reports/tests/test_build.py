@@ -129,12 +129,12 @@ def test_a_waiver_that_ran_out_is_seen_by_the_day_of_the_report(tmp_path: Path) 
     from gate.policy import Waiver
 
     runs.write_run(tmp_path, change=runs.failing("watch.retries"))
-    waiver = Waiver(id="watch.retries", owner="Ana", reason="known, harmless", expires=runs.TODAY)
+    waiver = Waiver(id="watch.retries", owner="Ana", reason="known, harmless", ticket="OPS-1", expires=runs.TODAY)
     policy = replace(runs.policy(), waivers=(waiver,))
     render_run(tmp_path, policy, runs.TODAY)
     text = (tmp_path / "GOLIVE_EXECUTIVE_SUMMARY.md").read_text(encoding="utf-8")
     assert "GO" in text[:200]
-    assert "waived by Ana until 2026-11-22: known, harmless" in text
+    assert "waived by Ana until 2026-11-22, OPS-1: known, harmless" in text
     assert re.search(r"\| Retries \| .*❌ fail", (tmp_path / "RELEASE_GATE_RESULTS.md").read_text(encoding="utf-8"))
     render_run(tmp_path, policy, runs.TODAY + timedelta(days=1))
     assert "the waiver of Ana expired on 2026-11-22" in (tmp_path / "GOLIVE_EXECUTIVE_SUMMARY.md").read_text(encoding="utf-8")

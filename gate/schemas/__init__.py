@@ -1,0 +1,1 @@
+"""JSON schemas of what people write, published for editors."""
