@@ -8,7 +8,7 @@ from typing import TypeVar
 from harness.errors import NotInTimeError
 from harness.target import Pace
 
-__all__ = ["Mismatch", "becomes", "same"]
+__all__ = ["Eventually", "Mismatch", "becomes", "same"]
 
 S = TypeVar("S")
 
@@ -51,6 +51,25 @@ def becomes(
     except NotInTimeError:
         raise Mismatch(what, expected=f"{_shown(expected)} within {within_s:g} s", seen=seen[0]) from None
     return seen[0]
+
+
+class Eventually:
+    """Waits on the target's clock until what is looked at is as it should be.
+
+    eventually(lambda: unit.status().value("status"), "connected", within_s=5, what="status of the unit")
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    def __call__(self, look: Callable[[], S], expected: S | Callable[[S], bool], *, within_s: float, what: str) -> S:
+        """What `look` shows as soon as it equals `expected`, or as `expected` says yes to it.
+
+        Raises Mismatch, with the last thing seen, when `within_s` seconds have passed.
+        """
+        if callable(expected):
+            return becomes(self._pace, look, expected, within_s=within_s, what=what, expected="what was awaited")
+        return becomes(self._pace, look, lambda seen: bool(seen == expected), within_s=within_s, what=what, expected=expected)
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from features.backend import Backend, Member
+from features.expectations import Eventually
 from features.plugin import scenario_run
 from features.provider import Courier
 from features.recording import Observe, Recording
@@ -63,6 +64,12 @@ def time_of_target(request: pytest.FixtureRequest, target: Target, control_plane
 @pytest.fixture(scope="session")
 def pace(time_of_target: TargetTime) -> Pace:
     return time_of_target.pace
+
+
+@pytest.fixture(scope="session")
+def eventually(pace: Pace) -> Eventually:
+    """`eventually(look, expected, within_s=…, what=…)`: waits on the target's clock."""
+    return Eventually(pace)
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,15 @@ to the journal that `--golive-journal` names; secrets come from the environment 
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
+import pkgutil
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -32,7 +37,6 @@ __all__ = [
     "scenario_run",
 ]
 
-STEP_AREAS = ("onboarding", "messaging", "webhooks", "campaigns", "tenancy", "resilience")
 STEPS_FACT = "scenario.steps"
 HOURS_TAG = "@lets-hours-pass"
 
@@ -81,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     folder = Path(config.getoption("--golive-features") or FEATURES).resolve()
     journal = config.getoption("--golive-journal")
-    from features import lint
+    from features import lint, steps
 
     try:
         planned = read_features(folder)
@@ -101,12 +105,39 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.pluginmanager.register(run, _RUN_NAME)
     config.pluginmanager.import_plugin("features.fixtures")
-    for area in STEP_AREAS:
-        config.pluginmanager.import_plugin(f"features.steps.{area}")
+    _load_steps(config, folder, steps)
+
+
+def _load_steps(config: pytest.Config, folder: Path, library: ModuleType) -> None:
+    """The step library, and the steps that stand beside the scenarios: `steps/*.py` in their folder."""
+    for area in sorted(module.name for module in pkgutil.iter_modules(library.__path__)):
+        # Imported as any module: the steps of one area use those of another, and pytest would warn of what it cannot rewrite.
+        config.pluginmanager.register(importlib.import_module(f"{library.__name__}.{area}"), f"golive steps of {area}")
+    own = folder / "steps"
+    if own.is_dir() and own != Path(library.__path__[0]).resolve():
+        for path in sorted(own.glob("*.py")):
+            config.pluginmanager.register(_module_at(path), f"golive steps of {path}")
+
+
+def _module_at(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"golive_own_steps_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise pytest.UsageError(f"{path}: cannot be read as a module of steps")
+    module = importlib.util.module_from_spec(spec)
+    # Known by name before it runs: dataclasses look their own module up.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise pytest.UsageError(f"{path}: its steps cannot be loaded: {type(error).__name__}: {error}") from None
+    return module
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(_RUN_NAME):
+        from features.definitions import close_loop
+
+        close_loop()
         _folders.pop()
 
 

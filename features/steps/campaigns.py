@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from pytest_bdd import given, parsers, then, when
-
 from features.backend import Answer
 from features.expectations import Mismatch, becomes, same
 from features.recording import Observe
+from features.steps import given, then, when
 from features.steps.messaging import sends_to
 from features.tenants import Customer, Tenant, Tenants
 from features.timing import TargetTime
@@ -32,17 +31,17 @@ class Mailing:
     customers: tuple[Customer, ...]
 
 
-@given(parsers.parse("a campaign for {count:d} customers of the unit"), target_fixture="mailing")
-def campaign_for(unit: Tenant, tenants: Tenants, count: int) -> Mailing:
+@given("a campaign for {int} customers of the unit", "uma campanha para {int} clientes da unidade", target_fixture="mailing")
+def campaign_for(count: int, unit: Tenant, tenants: Tenants) -> Mailing:
     return new_campaign(unit, tuple(tenants.customer() for _ in range(count)))
 
 
-@when("the campaign is dispatched")
+@when("the campaign is dispatched", "a campanha é disparada")
 def dispatched(unit: Tenant, mailing: Mailing) -> Answer:
     return unit.member.post(f"/api/campaigns/{mailing.id}/dispatch").expect(200)
 
 
-@then("the campaign is completed")
+@then("the campaign is completed", "a campanha é concluída")
 def completed(unit: Tenant, mailing: Mailing, time_of_target: TargetTime, evidence: Observe) -> None:
     began = time_of_target.monotonic()
     becomes(
@@ -56,7 +55,7 @@ def completed(unit: Tenant, mailing: Mailing, time_of_target: TargetTime, eviden
     evidence("campaign completed after", round(time_of_target.monotonic() - began, 3), "s")
 
 
-@then("every customer got the campaign's text exactly once")
+@then("every customer got the campaign's text exactly once", "cada cliente recebeu o texto da campanha exatamente uma vez")
 def everyone_once(unit: Tenant, mailing: Mailing, evolution: EvolutionControl, evidence: Observe) -> None:
     for customer in mailing.customers:
         texts = [send["text"] for send in sends_to(evolution, unit, customer.phone)]
@@ -66,19 +65,25 @@ def everyone_once(unit: Tenant, mailing: Mailing, evolution: EvolutionControl, e
     evidence("customers who got the text exactly once", len(mailing.customers))
 
 
-@then(parsers.parse("between any two messages at least {seconds:d} seconds pass on the provider's clock"))
-def paced(unit: Tenant, evolution: EvolutionControl, seconds: int, evidence: Observe) -> None:
+@then(
+    "between any two messages at least {duration} pass on the provider's clock",
+    "entre duas mensagens passam no relógio do provedor pelo menos {duração}",
+)
+def paced(seconds: float, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     moments = sorted(float(send["monotonic"]) for send in evolution.ledger(instance=unit.instance))
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     if not gaps:
         raise Mismatch("sends of the unit", expected="at least two", seen=len(moments))
     if min(gaps) < seconds:
-        raise Mismatch("the shortest time between two sends", expected=f"at least {seconds} s", seen=f"{min(gaps):.3f} s")
+        raise Mismatch("the shortest time between two sends", expected=f"at least {seconds:g} s", seen=f"{min(gaps):.3f} s")
     evidence("shortest time between two sends", round(min(gaps), 3), "s")
 
 
-@then(parsers.parse("the campaign's counts add up to {total:d}, with none pending, failed or unknown"))
-def counts_add_up(unit: Tenant, mailing: Mailing, total: int, evidence: Observe) -> None:
+@then(
+    "the campaign's counts add up to {int}, with none pending, failed or unknown",
+    "as contagens da campanha somam {int}, sem nenhuma pendente, com falha ou desconhecida",
+)
+def counts_add_up(total: int, unit: Tenant, mailing: Mailing, evidence: Observe) -> None:
     counts = counts_of(unit.member.get(f"/api/campaigns/{mailing.id}").expect(200))
     same("total", expected=total, seen=counts.pop("total"))
     same("the sum of all counts", expected=total, seen=sum(counts.values()))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from pytest_bdd import given, then, when
-
 from features.backend import Answer
 from features.expectations import Mismatch, same
 from features.recording import Observe
+from features.steps import given, then, when
 from features.tenants import Customer, StoredMessage, Tenant, Tenants, digits_in
 from harness.evolution.client import EvolutionControl
 
@@ -19,18 +18,25 @@ SUBTLE_TEXT = "Olá 👋🏽 família 👨‍👩‍👧‍👦 cafe\u0301 ≠ c
 CUSTOMER_S = 30.0
 
 
-@given("a customer who has never written", target_fixture="customer")
+@given("a customer who has never written", "um cliente que nunca escreveu", target_fixture="customer")
 def new_customer(tenants: Tenants) -> Customer:
     return tenants.customer()
 
 
-@when("the customer writes a text with emoji, combining characters and line breaks", target_fixture="written")
+@when(
+    "the customer writes a text with emoji, combining characters and line breaks",
+    "o cliente escreve um texto com emoji, acentos combinados e quebras de linha",
+    target_fixture="written",
+)
 def writes_subtle_text(unit: Tenant, customer: Customer, evolution: EvolutionControl) -> str:
     evolution.incoming(unit.instance, sender=customer.phone, text=SUBTLE_TEXT, push_name=customer.name)
     return SUBTLE_TEXT
 
 
-@then("the unit has exactly one contact with the customer's number")
+@then(
+    "the unit has exactly one contact with the customer's number",
+    "a unidade tem exatamente um contato com o número do cliente",
+)
 def one_contact(unit: Tenant, customer: Customer, evidence: Observe) -> None:
     unit.await_messages(customer.phone, at_least=1)
     contacts = [entry for entry in unit.member.every("/contacts") if customer.phone in digits_in(entry)]
@@ -38,7 +44,11 @@ def one_contact(unit: Tenant, customer: Customer, evidence: Observe) -> None:
     evidence("contacts with the customer's number", len(contacts))
 
 
-@then("the unit has exactly one open conversation with the customer", target_fixture="conversation")
+@then(
+    "the unit has exactly one open conversation with the customer",
+    "a unidade tem exatamente uma conversa aberta com o cliente",
+    target_fixture="conversation",
+)
 def one_conversation(unit: Tenant, customer: Customer, evidence: Observe) -> dict[str, Any]:
     conversations = unit.conversations_with(customer.phone)
     same("conversations with the customer", expected=1, seen=len(conversations))
@@ -47,7 +57,11 @@ def one_conversation(unit: Tenant, customer: Customer, evidence: Observe) -> dic
     return conversations[0]
 
 
-@then("the conversation holds exactly one message, from the customer, received", target_fixture="message")
+@then(
+    "the conversation holds exactly one message, from the customer, received",
+    "a conversa contém exatamente uma mensagem, do cliente, recebida",
+    target_fixture="message",
+)
 def one_message(unit: Tenant, conversation: dict[str, Any], evidence: Observe) -> StoredMessage:
     messages = unit.messages_in(conversation)
     same("messages in the conversation", expected=1, seen=len(messages))
@@ -57,18 +71,22 @@ def one_message(unit: Tenant, conversation: dict[str, Any], evidence: Observe) -
     return messages[0]
 
 
-@then("the message's text is the customer's, byte for byte")
+@then("the message's text is the customer's, byte for byte", "o texto da mensagem é o do cliente, byte por byte")
 def text_is_equal(message: StoredMessage, written: str, evidence: Observe) -> None:
     same_text(message.text, written)
     evidence("bytes of text, each equal", len(written.encode()))
 
 
-@when("the unit sends the customer a message", target_fixture="sending")
+@when("the unit sends the customer a message", "a unidade envia uma mensagem ao cliente", target_fixture="sending")
 def unit_sends(unit: Tenant, order: dict[str, str]) -> Answer:
     return unit.member.post("/messages", order, waits=True)
 
 
-@given("the provider refuses the unit's next call to send", target_fixture="order")
+@given(
+    "the provider refuses the unit's next call to send",
+    "o provedor recusa a próxima chamada de envio da unidade",
+    target_fixture="order",
+)
 def provider_refuses_once(unit: Tenant, customer: Customer, evolution: EvolutionControl) -> dict[str, str]:
     # 429 without a send: the one refusal of which it is certain that nothing went out and that another try may succeed.
     evolution.inject("rate-limited", instance=unit.instance, route="message/sendText", count=1, seconds=1)
@@ -79,7 +97,7 @@ def provider_refuses_once(unit: Tenant, customer: Customer, evolution: Evolution
     }
 
 
-@then("the message was accepted with the second attempt")
+@then("the message was accepted with the second attempt", "a mensagem foi aceita na segunda tentativa")
 def accepted_with_second_attempt(sending: Answer, evidence: Observe) -> None:
     sending.expect(200)
     same("success", expected=True, seen=sending.value("success"), request_id=sending.request_id)
@@ -89,7 +107,7 @@ def accepted_with_second_attempt(sending: Answer, evidence: Observe) -> None:
     evidence("attempts", sending.value("attempts"))
 
 
-@then("the customer got the message exactly once")
+@then("the customer got the message exactly once", "o cliente recebeu a mensagem exatamente uma vez")
 def got_it_once(unit: Tenant, customer: Customer, order: dict[str, str], evolution: EvolutionControl, evidence: Observe) -> None:
     evolution.quiesce()
     got = sends_to(evolution, unit, customer.phone)
@@ -97,12 +115,16 @@ def got_it_once(unit: Tenant, customer: Customer, order: dict[str, str], evoluti
     evidence("sends in the provider's ledger", len(got))
 
 
-@when("the unit sends the same message with the same key again", target_fixture="replay")
+@when(
+    "the unit sends the same message with the same key again",
+    "a unidade envia de novo a mesma mensagem com a mesma chave",
+    target_fixture="replay",
+)
 def sends_again(unit: Tenant, order: dict[str, str]) -> Answer:
     return unit.member.post("/messages", order, waits=True)
 
 
-@then("the first answer is given again, marked as deduplicated")
+@then("the first answer is given again, marked as deduplicated", "a primeira resposta é dada de novo, marcada como deduplicada")
 def first_answer_again(sending: Answer, replay: Answer, evidence: Observe) -> None:
     replay.expect(200)
     same("deduplicated", expected=True, seen=replay.value("deduplicated"), request_id=replay.request_id)
@@ -111,7 +133,10 @@ def first_answer_again(sending: Answer, replay: Answer, evidence: Observe) -> No
     evidence("deduplicated", True)
 
 
-@then("the provider was called twice to send, not a third time")
+@then(
+    "the provider was called twice to send, not a third time",
+    "o provedor foi chamado duas vezes para enviar, e não uma terceira",
+)
 def called_twice(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     calls = evolution.requests(method="POST", path=f"/message/sendText/{unit.instance}")
     same("how the provider answered each call to send", expected=[429, 201], seen=[call["status"] for call in calls])

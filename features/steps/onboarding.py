@@ -9,12 +9,12 @@ import secrets
 
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
-from pytest_bdd import given, then, when
 
 from features.backend import Answer, Backend
 from features.expectations import Mismatch, becomes, same
 from features.provider import Courier, WebhookAddress, code_on_show
 from features.recording import Observe
+from features.steps import given, then, when
 from features.tenants import Tenant, Tenants
 from features.timing import TargetTime
 from harness.evolution.client import EvolutionControl
@@ -26,19 +26,19 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _DATA_URL = "data:image/png;base64,"
 
 
-@given("a unit that has never connected WhatsApp", target_fixture="unit")
+@given("a unit that has never connected WhatsApp", "uma unidade que nunca conectou o WhatsApp", target_fixture="unit")
 def never_connected(tenants: Tenants) -> Tenant:
     unit = tenants.create()
     same("status before the first connect", expected="not_configured", seen=unit.status().value("status"))
     return unit
 
 
-@given("a unit that is connected to WhatsApp", target_fixture="unit")
+@given("a unit that is connected to WhatsApp", "uma unidade conectada ao WhatsApp", target_fixture="unit")
 def connected(tenants: Tenants) -> Tenant:
     return tenants.create_connected()
 
 
-@given("a unit whose QR code waits to be scanned", target_fixture="unit")
+@given("a unit whose QR code waits to be scanned", "uma unidade cujo QR code espera ser lido", target_fixture="unit")
 def waiting_for_scan(tenants: Tenants, time_of_target: TargetTime) -> Tenant:
     unit = tenants.create()
     unit.connect().expect(201)
@@ -46,12 +46,12 @@ def waiting_for_scan(tenants: Tenants, time_of_target: TargetTime) -> Tenant:
     return unit
 
 
-@when("its manager connects WhatsApp", target_fixture="connecting")
+@when("its manager connects WhatsApp", "o gerente dela conecta o WhatsApp", target_fixture="connecting")
 def connects(unit: Tenant) -> Answer:
     return unit.connect()
 
 
-@then("the answer is 201 and the connection waits for a scan")
+@then("the answer is 201 and the connection waits for a scan", "a resposta é 201 e a conexão espera a leitura do QR code")
 def waits_for_scan(unit: Tenant, connecting: Answer, time_of_target: TargetTime, evidence: Observe) -> None:
     connecting.expect(201)
     same("success", expected=True, seen=connecting.value("success"), request_id=connecting.request_id)
@@ -66,7 +66,7 @@ def waits_for_scan(unit: Tenant, connecting: Answer, time_of_target: TargetTime,
     evidence("answer to connect", connecting.status)
 
 
-@then("the QR code is a PNG image that a phone can read")
+@then("the QR code is a PNG image that a phone can read", "o QR code é uma imagem PNG que um telefone consegue ler")
 def readable_qr_code(
     unit: Tenant, connecting: Answer, time_of_target: TargetTime, evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -89,7 +89,10 @@ def readable_qr_code(
     evidence("characters a phone reads in the QR code", len(text))
 
 
-@then("the provider created exactly one instance, named after the unit")
+@then(
+    "the provider created exactly one instance, named after the unit",
+    "o provedor criou exatamente uma instância, com o nome da unidade",
+)
 def one_instance(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     names = [str(instance["name"]) for instance in evolution.instances() if _belongs(unit, str(instance["name"]))]
     same("instances of the unit at the provider", expected=[unit.instance], seen=names)
@@ -102,7 +105,11 @@ def one_instance(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -
     evidence("instances created at the provider", len(asked))
 
 
-@then("the provider was given one webhook address of the backend, for all five kinds of event", target_fixture="address")
+@then(
+    "the provider was given one webhook address of the backend, for all five kinds of event",
+    "o provedor recebeu um endereço de webhook do backend, para os cinco tipos de evento",
+    target_fixture="address",
+)
 def webhook_registered(unit: Tenant, courier: Courier, evidence: Observe) -> WebhookAddress:
     address, events = courier.registered(unit.instance)
     same("provider in the registered address", expected="evolution", seen=address.provider)
@@ -113,12 +120,16 @@ def webhook_registered(unit: Tenant, courier: Courier, evidence: Observe) -> Web
     return address
 
 
-@when("its manager connects WhatsApp once more", target_fixture="connecting_again")
+@when(
+    "its manager connects WhatsApp once more",
+    "o gerente dela conecta o WhatsApp mais uma vez",
+    target_fixture="connecting_again",
+)
 def connects_again(unit: Tenant) -> Answer:
     return unit.connect()
 
 
-@then("the same connection is answered")
+@then("the same connection is answered", "a resposta traz a mesma conexão")
 def same_connection(connecting: Answer, connecting_again: Answer) -> None:
     connecting_again.expect(200, 201)
     same(
@@ -129,7 +140,11 @@ def same_connection(connecting: Answer, connecting_again: Answer) -> None:
     )
 
 
-@when("the provider sends a new QR code to the registered webhook address", target_fixture="new_code")
+@when(
+    "the provider sends a new QR code to the registered webhook address",
+    "o provedor envia um novo QR code ao endereço de webhook registrado",
+    target_fixture="new_code",
+)
 def new_qr_code(unit: Tenant, address: WebhookAddress, courier: Courier) -> str:
     code, picture = draw_qr_code()
     answer = courier.deliver_qr_code(address.url(), instance=unit.instance, code=code, picture=picture).expect(200)
@@ -137,7 +152,7 @@ def new_qr_code(unit: Tenant, address: WebhookAddress, courier: Courier) -> str:
     return code
 
 
-@then("the unit's manager is shown the new QR code")
+@then("the unit's manager is shown the new QR code", "o gerente da unidade vê o novo QR code")
 def shown_new_code(unit: Tenant, new_code: str, time_of_target: TargetTime, evidence: Observe) -> None:
     becomes(
         time_of_target.pace,
@@ -150,14 +165,18 @@ def shown_new_code(unit: Tenant, new_code: str, time_of_target: TargetTime, evid
     evidence("an event with the registered secret was taken in", True)
 
 
-@when("somebody sends another QR code with a wrong secret", target_fixture="forged")
+@when(
+    "somebody sends another QR code with a wrong secret",
+    "alguém envia outro QR code com um segredo errado",
+    target_fixture="forged",
+)
 def forged_qr_code(unit: Tenant, address: WebhookAddress, courier: Courier) -> Answer:
     code, picture = draw_qr_code()
     wrong = address.url(secret=address.wrong_secret())
     return courier.deliver_qr_code(wrong, instance=unit.instance, code=code, picture=picture)
 
 
-@then("it is turned away")
+@then("it is turned away", "ele é rejeitado")
 def turned_away(forged: Answer, evidence: Observe) -> None:
     forged.expect(200, 401)
     if forged.status == 200:
@@ -165,27 +184,34 @@ def turned_away(forged: Answer, evidence: Observe) -> None:
     evidence("answer to a wrong secret", forged.status)
 
 
-@then("the unit's manager is still shown the new QR code")
+@then("the unit's manager is still shown the new QR code", "o gerente da unidade continua vendo o novo QR code")
 def still_new_code(unit: Tenant, new_code: str, evolution: EvolutionControl) -> None:
     evolution.quiesce()
     same("QR code shown after an event with a wrong secret", expected=new_code, seen=_code_shown(unit))
 
 
-@when("a person scans the QR code with the unit's phone", target_fixture="uptime_before")
+@when(
+    "a person scans the QR code with the unit's phone",
+    "uma pessoa lê o QR code com o telefone da unidade",
+    target_fixture="uptime_before",
+)
 def scans(unit: Tenant, evolution: EvolutionControl, api: Backend) -> float | None:
     uptime = api.uptime()
     evolution.scan(unit.instance, phone=unit.phone, profile_name=unit.name)
     return uptime
 
 
-@then("the unit is connected within 5 seconds, because the scan was completed")
-def connected_in_time(unit: Tenant, time_of_target: TargetTime, evidence: Observe) -> None:
+@then(
+    "the unit is connected within {duration}, because the scan was completed",
+    "a unidade está conectada em {duração}, porque a leitura foi concluída",
+)
+def connected_in_time(within_s: float, unit: Tenant, time_of_target: TargetTime, evidence: Observe) -> None:
     began = time_of_target.monotonic()
     status = becomes(
         time_of_target.pace,
         lambda: unit.status().body,
         lambda body: body.get("status") == "connected",
-        within_s=VISIBLE_WITHIN_S,
+        within_s=within_s,
         what="status after the scan",
         expected="connected",
     )
@@ -194,12 +220,12 @@ def connected_in_time(unit: Tenant, time_of_target: TargetTime, evidence: Observ
     same("phone", expected=unit.phone, seen="".join(filter(str.isdigit, str(status.get("phone")))))
 
 
-@then("the time of connecting is shown")
+@then("the time of connecting is shown", "a hora da conexão é mostrada")
 def connected_at(unit: Tenant, evidence: Observe) -> None:
     evidence("connectedAt", unit.status().text("connectedAt"))
 
 
-@then("no QR code is shown any more")
+@then("no QR code is shown any more", "nenhum QR code é mais mostrado")
 def qr_code_cleared(unit: Tenant, evidence: Observe) -> None:
     status = unit.status()
     same("qrCode after the scan", expected=None, seen=status.value("qrCode"), request_id=status.request_id)
@@ -209,7 +235,7 @@ def qr_code_cleared(unit: Tenant, evidence: Observe) -> None:
     evidence("QR code cleared", True)
 
 
-@then("the backend was not restarted")
+@then("the backend was not restarted", "o backend não foi reiniciado")
 def not_restarted(api: Backend, uptime_before: float | None) -> None:
     uptime = api.uptime()
     if uptime is None or uptime_before is None or uptime < uptime_before:

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_bdd import parsers, then, when
-
 from features.backend import Answer
 from features.expectations import Mismatch, same
 from features.provider import Courier
 from features.recording import Observe
+from features.steps import then, when
 from features.steps.messaging import await_marker, same_text
 from features.tenants import Customer, Tenant, Tenants
 from features.timing import TargetTime
@@ -30,15 +29,22 @@ class Repeated:
     answers: list[Answer] = field(default_factory=list)
 
 
-@when(parsers.parse("the provider delivers one message of the customer {times:d} times at once"), target_fixture="repeated")
-def delivered_at_once(unit: Tenant, customer: Customer, evolution: EvolutionControl, times: int) -> Repeated:
+@when(
+    "the provider delivers one message of the customer {times} at once",
+    "o provedor entrega uma mensagem do cliente {vezes} ao mesmo tempo",
+    target_fixture="repeated",
+)
+def delivered_at_once(times: int, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> Repeated:
     text = f"Olá, pedido {secrets.token_hex(4)} 🛵"
     key = evolution.incoming(unit.instance, sender=customer.phone, text=text, push_name=customer.name, times=times)
     return Repeated(key=key, text=text)
 
 
-@when(parsers.parse("the same message arrives {times:d} times at once at the webhook address"))
-def arrives_at_once(unit: Tenant, customer: Customer, repeated: Repeated, courier: Courier, times: int) -> None:
+@when(
+    "the same message arrives {times} at once at the webhook address",
+    "a mesma mensagem chega {vezes} ao mesmo tempo ao endereço de webhook",
+)
+def arrives_at_once(times: int, unit: Tenant, customer: Customer, repeated: Repeated, courier: Courier) -> None:
     url = courier.address(unit.instance).url()
 
     def deliver() -> Answer:
@@ -49,26 +55,20 @@ def arrives_at_once(unit: Tenant, customer: Customer, repeated: Repeated, courie
     repeated.answers += at_once([deliver] * times)
 
 
-@when("the same message arrives again with another text and time")
+@when("the same message arrives again with another text and time", "a mesma mensagem chega de novo com outro texto e outra hora")
 def arrives_again(unit: Tenant, customer: Customer, repeated: Repeated, courier: Courier) -> None:
     url, text = courier.address(unit.instance).url(), f"changed {secrets.token_hex(4)}"
     answer = courier.deliver_text(url, instance=unit.instance, phone=customer.phone, text=text, key=repeated.key, name="Other")
     repeated.answers.append(answer)
 
 
-@when(parsers.parse("{minutes:d} minutes pass"))
-def minutes_pass(time_of_target: TargetTime, minutes: int, evidence: Observe) -> None:
-    time_of_target.let_pass(minutes * 60.0)
-    evidence("time that passed", minutes, "min")
+@when("{duration} pass/passes", "passa/passam {duração}")
+def time_passes(seconds: float, time_of_target: TargetTime, evidence: Observe) -> None:
+    time_of_target.let_pass(seconds)
+    evidence("time that passed", seconds, "s")
 
 
-@when(parsers.parse("{hours:d} hours pass"))
-def hours_pass(time_of_target: TargetTime, hours: int, evidence: Observe) -> None:
-    time_of_target.let_pass(hours * 3600.0)
-    evidence("time that passed", hours, "h")
-
-
-@then("every delivery was accepted")
+@then("every delivery was accepted", "todas as entregas foram aceitas")
 def every_delivery_accepted(unit: Tenant, repeated: Repeated, evolution: EvolutionControl) -> None:
     evolution.quiesce()
     refused = [answer.status for answer in repeated.answers if not 200 <= answer.status < 300]
@@ -80,7 +80,7 @@ def every_delivery_accepted(unit: Tenant, repeated: Repeated, evolution: Evoluti
         raise Mismatch("the provider's deliveries of the message", expected="at least one", seen="none")
 
 
-@then("the message is stored once")
+@then("the message is stored once", "a mensagem é guardada uma só vez")
 def stored_once(
     unit: Tenant, customer: Customer, repeated: Repeated, tenants: Tenants, evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -93,7 +93,7 @@ def stored_once(
     evidence("messages stored", len(messages))
 
 
-@then("the stored text is that of the first delivery")
+@then("the stored text is that of the first delivery", "o texto guardado é o da primeira entrega")
 def first_text(unit: Tenant, customer: Customer, repeated: Repeated) -> None:
     for message in unit.messages_with(customer.phone):
         same_text(message.text, repeated.text)

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from pytest_bdd import given, then, when
 
 from features.backend import Answer, Backend
 from features.expectations import Mismatch, becomes, same
 from features.recording import Observe
+from features.steps import given, then, when
 from features.steps.campaigns import Mailing, new_campaign
 from features.tenants import Customer, Tenant, Tenants, digits_in
 from features.timing import TargetTime
@@ -163,14 +163,21 @@ class Pair:
         yield self.second, self.first
 
 
-@given("two connected units, each with contacts, conversations, messages and a campaign", target_fixture="pair")
+@given(
+    "two connected units, each with contacts, conversations, messages and a campaign",
+    "duas unidades conectadas, cada uma com contatos, conversas, mensagens e uma campanha",
+    target_fixture="pair",
+)
 def two_households(tenants: Tenants, evolution: EvolutionControl) -> Pair:
     first, second = _furnish(tenants, evolution), _furnish(tenants, evolution)
     evolution.quiesce()
     return Pair(first=first, second=second, before=(first.picture(), second.picture()))
 
 
-@when("each unit's manager tries every route and method on everything that belongs to the other")
+@when(
+    "each unit's manager tries every route and method on everything that belongs to the other",
+    "o gerente de cada unidade tenta todas as rotas e métodos sobre tudo o que pertence à outra",
+)
 def try_everything(pair: Pair) -> None:
     for intruder, victim in pair.directions():
         for route in ROUTES:
@@ -196,7 +203,7 @@ def try_everything(pair: Pair) -> None:
                 )
 
 
-@then("every attempt is refused as if the thing did not exist")
+@then("every attempt is refused as if the thing did not exist", "toda tentativa é recusada como se a coisa não existisse")
 def all_refused(pair: Pair, evidence: Observe) -> None:
     for attempt in pair.attempts:
         what = f"{attempt.method} {attempt.route.path} on the other unit's"
@@ -214,7 +221,7 @@ def all_refused(pair: Pair, evidence: Observe) -> None:
     evidence("routes and methods tried on the other's things", len(pair.attempts))
 
 
-@then("no answer contained anything of the other unit")
+@then("no answer contained anything of the other unit", "nenhuma resposta continha nada da outra unidade")
 def no_leak(pair: Pair, evidence: Observe) -> None:
     for attempt in pair.attempts:
         if attempt.leaked:
@@ -227,7 +234,11 @@ def no_leak(pair: Pair, evidence: Observe) -> None:
     evidence("answers without anything of the other", len(pair.attempts))
 
 
-@when("each unit's manager lists everything, also naming the other unit", target_fixture="listings")
+@when(
+    "each unit's manager lists everything, also naming the other unit",
+    "o gerente de cada unidade lista tudo, também citando a outra unidade",
+    target_fixture="listings",
+)
 def list_everything(pair: Pair) -> list[tuple[Household, Household, str, list[dict[str, Any]]]]:
     listings = []
     for reader, other in pair.directions():
@@ -247,7 +258,10 @@ def list_everything(pair: Pair) -> list[tuple[Household, Household, str, list[di
     return listings
 
 
-@then("every list shows the own unit's entries and none of the other's")
+@then(
+    "every list shows the own unit's entries and none of the other's",
+    "cada lista mostra os registros da própria unidade e nenhum da outra",
+)
 def own_entries_only(listings: list[tuple[Household, Household, str, list[dict[str, Any]]]], evidence: Observe) -> None:
     for reader, other, path, entries in listings:
         if leaked := leaked_in(entries, other):
@@ -257,7 +271,10 @@ def own_entries_only(listings: list[tuple[Household, Household, str, list[dict[s
     evidence("lists read", len(listings))
 
 
-@when("both units watch their events while both receive a message")
+@when(
+    "both units watch their events while both receive a message",
+    "as duas unidades acompanham seus eventos enquanto ambas recebem uma mensagem",
+)
 def watch_events(pair: Pair, api: Backend, evolution: EvolutionControl, time_of_target: TargetTime) -> None:
     for watcher, other in pair.directions():
         with Watching(api, watcher.unit) as watching:
@@ -277,7 +294,7 @@ def watch_events(pair: Pair, api: Backend, evolution: EvolutionControl, time_of_
             pair.events.append((watcher, other, list(watching.lines)))
 
 
-@then("each saw its own event and nothing of the other's")
+@then("each saw its own event and nothing of the other's", "cada uma viu o próprio evento e nada da outra")
 def own_events_only(pair: Pair, evidence: Observe) -> None:
     for _, other, lines in pair.events:
         same("events about a message, of which the unit received one", expected=1, seen=_names_of(lines).count(MESSAGE_EVENT))
@@ -289,7 +306,7 @@ def own_events_only(pair: Pair, evidence: Observe) -> None:
     evidence("streams of events watched", len(pair.events))
 
 
-@then("nobody can watch the other unit's events")
+@then("nobody can watch the other unit's events", "ninguém consegue acompanhar os eventos da outra unidade")
 def streams_refused(pair: Pair, api: Backend, evidence: Observe) -> None:
     for intruder, victim in pair.directions():
         for token, allowed in ((intruder.unit.member.token, REFUSED), ("", (401,))):
@@ -301,7 +318,7 @@ def streams_refused(pair: Pair, api: Backend, evidence: Observe) -> None:
     evidence("attempts to watch the other's events that were refused", 4)
 
 
-@when("each unit's manager tries to write in the other unit's name")
+@when("each unit's manager tries to write in the other unit's name", "o gerente de cada unidade tenta escrever em nome da outra")
 def write_as_other(pair: Pair, api: Backend, tenants: Tenants) -> None:
     for intruder, victim in pair.directions():
         member, text = intruder.unit.member, _signature(intruder)
@@ -324,7 +341,7 @@ def write_as_other(pair: Pair, api: Backend, tenants: Tenants) -> None:
         api.login(member.email, member.password, unitSlug=victim.unit.slug).expect(403)
 
 
-@then("nothing was written, sent or created in the other unit")
+@then("nothing was written, sent or created in the other unit", "nada foi escrito, enviado ou criado na outra unidade")
 def nothing_written(pair: Pair, evolution: EvolutionControl, evidence: Observe) -> None:
     evolution.quiesce()
     for intruder, victim in pair.directions():
@@ -338,7 +355,7 @@ def nothing_written(pair: Pair, evolution: EvolutionControl, evidence: Observe) 
     evidence("sends in the other's name", 0)
 
 
-@then("without signing in every route is refused")
+@then("without signing in every route is refused", "sem entrar no sistema toda rota é recusada")
 def nothing_without_token(pair: Pair, api: Backend, evidence: Observe) -> None:
     tried = 0
     for route in ROUTES:
@@ -353,7 +370,7 @@ def nothing_without_token(pair: Pair, api: Backend, evidence: Observe) -> None:
     evidence("routes refused without a token", tried)
 
 
-@then("both units are as they were before")
+@then("both units are as they were before", "as duas unidades estão como antes")
 def unchanged(pair: Pair, evidence: Observe) -> None:
     for household, before in zip((pair.first, pair.second), pair.before, strict=True):
         now = household.picture()
