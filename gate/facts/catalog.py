@@ -11,16 +11,17 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from gate.errors import GateError
 from gate.facts.connections import Backend, backend_of, database_name, postgres, sqlite
 from gate.facts.expected import ExpectedColumn, ExpectedIndex, ExpectedSchema
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Catalog", "Check", "Column", "ForeignKey", "Index", "Refusal", "Table", "read"]
+__all__ = ["Catalog", "Check", "Column", "ForeignKey", "Index", "Refusal", "Role", "Table", "read", "snapshot"]
 
 _CANONICAL = {
     "timestamp with time zone": "timestamptz",
@@ -42,6 +43,8 @@ _MOMENTS = {"timestamptz", "timestamp", "date", "datetime"}
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _NUMBER = re.compile(r"(?<![\w.'])\d+(?![\w.'])")
 _MOST_SAMPLES = 4096
+OLDEST_POSTGRES = 90500
+INCLUDE_SINCE = 110000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +79,20 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
+    """`means` are the expected checks that refuse the same rows."""
+
     name: str
     expression: str
     validated: bool = True
+    means: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """`bypass`: row-level security does not bind it, because it is a superuser or has BYPASSRLS."""
+
+    name: str
+    bypass: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +106,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A relation; `kind` is `table`, `view`, `materialized view` or `foreign table`."""
+    """A relation; `kind` is `table`, `view`, `materialized view` or `foreign table`.
+
+    open_policies: permissive policies that let every row through. grants: privileges by role, `public` being everybody.
+    """
 
     name: str
     schema: str
@@ -104,6 +121,8 @@ class Table:
     refusals: tuple[Refusal, ...] = ()
     row_security: bool = False
     row_security_forced: bool = False
+    open_policies: tuple[str, ...] = ()
+    grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +134,12 @@ class Catalog:
     schema: str
     tables: Mapping[str, Table]
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+
+
+def snapshot(url: str, schema: str) -> Catalog:
+    """The same, where nothing is expected yet."""
+    return read(url, ExpectedSchema(name="nothing", schema=schema, tables={}))
 
 
 def read(url: str, expected: ExpectedSchema) -> Catalog:
@@ -128,7 +153,8 @@ def read(url: str, expected: ExpectedSchema) -> Catalog:
 
 def _canonical(declared: str) -> str:
     """`CHARACTER VARYING(20)` → `varchar(20)`; arrays and modifiers stay."""
-    text = " ".join(declared.strip().lower().split())
+    # A name in quotes is another one in capitals.
+    text = " ".join((declared if '"' in declared else declared.lower()).split())
     found = re.fullmatch(r"([a-z0-9_ ]+?)\s*(\(.*?\))?(\s[a-z ]+)?((\[\])*)", text)
     if not found:
         return text
@@ -142,6 +168,11 @@ def _questions(table: str, index: Index, expected: ExpectedSchema) -> Iterator[t
     None: no row can be.
     """
     for wanted in expected.tables[table].indexes.values() if table in expected.tables else ():
+        if wanted.columns != index.columns and wanted.name != index.name:
+            continue
+        if _plain(wanted.where) == _plain(index.predicate):
+            yield wanted, None
+            continue
         actual = f"COALESCE(({index.predicate}), FALSE)" if index.predicate is not None else "TRUE"
         if wanted.where is not None:
             yield wanted, f"{actual} <> COALESCE(({wanted.where}), FALSE)"
@@ -153,6 +184,25 @@ def _questions(table: str, index: Index, expected: ExpectedSchema) -> Iterator[t
             yield wanted, f"{keys} AND NOT {actual}"
         else:
             yield wanted, f"NOT {actual}"
+
+
+def _plain(expression: str | None) -> str | None:
+    """The expression without the parentheses and spaces around it: enough to see that two are the same text."""
+    if expression is None:
+        return None
+    text = " ".join(expression.split())
+    while text.startswith("(") and text.endswith(")") and _balanced(text[1:-1]):
+        text = text[1:-1].strip()
+    return text
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for _, character, _ in _depths(text):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _samples(columns: Mapping[str, Column], expressions: Iterable[str]) -> list[dict[str, Any]]:
@@ -197,6 +247,22 @@ def _covers(
     return frozenset(names)
 
 
+def _means(
+    table: str,
+    columns: Mapping[str, Column],
+    expression: str,
+    expected: ExpectedSchema,
+    wrong_rows: Callable[[str, list[dict[str, Any]]], int | None],
+) -> frozenset[str]:
+    """The expected checks that refuse the same rows; a null, which a CHECK lets pass, is no refusal."""
+    names = set()
+    for name, wanted in expected.tables[table].checks.items() if table in expected.tables else ():
+        condition = f"COALESCE(({wanted}), TRUE) <> COALESCE(({expression}), TRUE)"
+        if _plain(wanted) == _plain(expression) or wrong_rows(condition, _samples(columns, (condition,))) == 0:
+            names.add(name)
+    return frozenset(names)
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -208,20 +274,34 @@ class _PostgresReader:
 
     def catalog(self, database: str) -> Catalog:
         schema = self._expected.schema
+        version = self._connection.info.server_version
+        if version < OLDEST_POSTGRES:
+            raise GateError(
+                f"database {database}: Postgres {version // 10000} is older than 9.5, which is the oldest that can be read"
+            )
         relations = self._connection.execute(_RELATIONS).fetchall()
         elsewhere: dict[str, tuple[str, ...]] = {}
         for _, namespace, name, *_rest in relations:
             if namespace != schema:
                 elsewhere[name] = (*elsewhere.get(name, ()), namespace)
         columns = self._by_relation(_COLUMNS, schema)
-        indexes = self._by_relation(_INDEXES, schema)
+        indexes = self._by_relation(_INDEXES if version >= INCLUDE_SINCE else _INDEXES.replace("indnkeyatts", "indnatts"), schema)
         constraints = self._by_relation(_CONSTRAINTS, schema)
-        tables = {
-            name: self._table(oid, name, kind, security, forced, columns, indexes, constraints)
-            for oid, namespace, name, kind, security, forced in relations
-            if namespace == schema
+        open_policies, grants = self._by_relation(_OPEN_POLICIES, schema), self._by_relation(_GRANTS, schema)
+        tables = {}
+        for oid, namespace, name, kind, security, forced in relations:
+            if namespace == schema:
+                held: dict[str, frozenset[str]] = {role: frozenset(privileges) for role, privileges in grants.get(oid, ())}
+                tables[name] = replace(
+                    self._table(oid, name, kind, security, forced, columns, indexes, constraints),
+                    open_policies=tuple(row[0] for row in open_policies.get(oid, ())),
+                    grants=held,
+                )
+        roles = {
+            name: Role(name=name, bypass=bypass)
+            for name, bypass in self._connection.execute(_ROLES, {"names": list(self._expected.roles)})
         }
-        return Catalog(backend="postgresql", database=database, schema=schema, tables=tables, elsewhere=elsewhere)
+        return Catalog(backend="postgresql", database=database, schema=schema, tables=tables, elsewhere=elsewhere, roles=roles)
 
     def _by_relation(self, query: str, schema: str) -> dict[int, list[Sequence[Any]]]:
         found: dict[int, list[Sequence[Any]]] = {}
@@ -248,7 +328,16 @@ class _PostgresReader:
             for row in indexes.get(oid, ())
         )
         rows = constraints.get(oid, ())
-        checks = tuple(Check(name=row[0], expression=row[4], validated=row[2]) for row in rows if row[1] == "c")
+        checks = tuple(
+            Check(
+                name=row[0],
+                expression=row[4],
+                validated=row[2],
+                means=_means(name, own, row[4], self._expected, lambda c, s: self._count(own, c, s)),
+            )
+            for row in rows
+            if row[1] == "c"
+        )
         return Table(
             name=name,
             schema=self._expected.schema,
@@ -261,7 +350,7 @@ class _PostgresReader:
                     unique=index.unique,
                     predicate=index.predicate,
                     valid=index.valid,
-                    covers=_covers(name, own, index, self._expected, lambda c, s: self._count(name, c, s)),
+                    covers=_covers(name, own, index, self._expected, lambda c, s: self._count(own, c, s)),
                 )
                 for index in plain
             ),
@@ -279,25 +368,33 @@ class _PostgresReader:
     def _refusals(self, table: str, columns: Mapping[str, Column], checks: Sequence[Check]) -> Iterator[Refusal]:
         for column, value in _wanted_values(self._expected, table, columns):
             row = [{column.name: value}]
-            if self._count(table, "TRUE", row) is None:
+            if self._count(columns, "TRUE", row) is None:
                 yield Refusal(column=column.name, value=value, by=f"its type {columns[column.name].type}")
                 continue
             for check in checks:
                 if re.search(rf"\b{re.escape(column.name)}\b", check.expression) and self._count(
-                    table, f"({check.expression}) IS FALSE", row
+                    columns, f"({check.expression}) IS FALSE", row
                 ):
                     yield Refusal(column=column.name, value=value, by=f"CHECK {check.name}")
 
-    def _count(self, table: str, condition: str, rows: list[dict[str, Any]]) -> int | None:
-        """How many of the rows meet the condition; None when the database cannot evaluate it."""
+    def _count(self, columns: Mapping[str, Column], condition: str, rows: list[dict[str, Any]]) -> int | None:
+        """How many of the rows meet the condition; None when the database cannot evaluate it.
+
+        Asked of rows of our own, so that neither a right to the table nor a value of its other columns is needed.
+        """
         import psycopg
 
-        relation = f"{_quoted(self._expected.schema)}.{_quoted(table)}"
-        query = f"SELECT count(*) FROM jsonb_populate_recordset(NULL::{relation}, %s::jsonb) AS {_quoted(table)} WHERE "  # noqa: S608
+        words = set(re.findall(r"\w+", condition)) | {name for row in rows for name in row}
+        named = [column for column in columns.values() if words & set(re.findall(r"\w+", column.name))]
+        shape = ", ".join(f"{_quoted(column.name)} {column.type}" for column in named) or "nothing text"
+        query = f"SELECT count(*) FROM jsonb_to_recordset(%s::jsonb) AS asked ({shape}) WHERE ".replace("%s", "{}")  # noqa: S608
+        statement = query.replace("%", "%%").replace("{}", "%s", 1) + condition.replace("%", "%%")
         try:
             with self._connection.transaction():
-                found = self._connection.execute((query + condition.replace("%", "%%")).encode(), (json.dumps(rows),)).fetchone()
-        except (psycopg.DataError, psycopg.ProgrammingError):
+                found = self._connection.execute(statement.encode(), (json.dumps(rows),)).fetchone()
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise GateError(f"the database lets this role not look: {error.diag.message_primary}; grant it USAGE") from None
+        except (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.NotSupportedError):
             return None
         return int(found[0]) if found else None
 
@@ -320,12 +417,25 @@ class _SqliteReader:
         )
 
     def _table(self, name: str, kind: str, definition: str) -> Table:
+        try:
+            return self._whole_table(name, kind, definition)
+        except sqlite3.OperationalError as error:
+            # A virtual table of a module that is not loaded here, a view of a table that is gone.
+            if "no such" not in str(error):
+                raise
+            return Table(name=name, schema="main", kind=f"{kind} that cannot be read ({error})")
+
+    def _whole_table(self, name: str, kind: str, definition: str) -> Table:
         columns = {
             row[1]: Column(name=row[1], type=_canonical(row[2]), nullable=not row[3] and not row[5], default=row[4])
             for row in self._connection.execute(f"PRAGMA table_xinfo({_quoted(name)})")
         }
         checks = tuple(
-            Check(name=f"{name}_check{number}", expression=expression)
+            Check(
+                name=f"{name}_check{number}",
+                expression=expression,
+                means=_means(name, columns, expression, self._expected, lambda c, s: self._count(columns, c, s)),
+            )
             for number, expression in enumerate(_sqlite_checks(definition), start=1)
         )
         keys: dict[int, list[Sequence[Any]]] = {}
@@ -466,3 +576,17 @@ SELECT o.conrelid, o.conname, o.contype::text, o.convalidated,
   LEFT JOIN pg_catalog.pg_class f ON f.oid = o.confrelid LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
  WHERE n.nspname = %(schema)s AND o.contype IN ('c', 'f') ORDER BY o.conrelid, o.conname
 """
+_OPEN_POLICIES = """
+SELECT p.polrelid, p.polname FROM pg_catalog.pg_policy p
+  JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true' ORDER BY p.polrelid, p.polname
+"""
+# A table whose owner never granted anything has no list at all.
+_GRANTS = """
+SELECT c.oid, COALESCE(r.rolname, 'public'), array_agg(DISTINCT a.privilege_type)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL pg_catalog.aclexplode(COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner))) AS a
+  LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+ WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') GROUP BY 1, 2
+"""
+_ROLES = "SELECT rolname, rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = ANY(%(names)s)"

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 from gate.errors import Failure
 from gate.facts.catalog import Catalog, Column, Index, Table
-from gate.facts.expected import ExpectedColumn, ExpectedForeignKey, ExpectedIndex, ExpectedSchema
+from gate.facts.expected import ExpectedColumn, ExpectedForeignKey, ExpectedIndex, ExpectedSchema, ExpectedTable
 from gate.model import Evidence
 
-__all__ = ["column", "column_faults", "faults", "foreign_key_faults", "index", "index_faults", "table", "table_faults"]
+__all__ = [
+    "check_faults", "column", "column_faults", "faults", "foreign_key_faults", "index", "index_faults", "role_faults",
+    "security_faults", "table", "table_faults",
+]  # fmt: skip
 
 # SQLite declares types by affinity: what stands there for a type that only Postgres has.
 _ON_SQLITE = {
@@ -54,6 +57,8 @@ def faults(catalog: Catalog, schema: ExpectedSchema) -> Iterator[str]:
     """Everything in which the database is not what was expected, one sentence each."""
     for name in schema.tables:
         yield from table_faults(catalog, schema, name)
+    if catalog.backend == "postgresql":
+        yield from role_faults(catalog, schema)
 
 
 def table_faults(catalog: Catalog, schema: ExpectedSchema, table_name: str) -> Iterator[str]:
@@ -69,6 +74,48 @@ def table_faults(catalog: Catalog, schema: ExpectedSchema, table_name: str) -> I
         yield from index_faults(found, expected_index)
     for key in wanted.foreign_keys:
         yield from foreign_key_faults(found, key)
+    for check_name, expression in wanted.checks.items():
+        yield from check_faults(found, check_name, expression)
+    # SQLite knows neither rows' security nor roles: there is nothing that could be otherwise.
+    if catalog.backend == "postgresql":
+        yield from security_faults(found, wanted)
+
+
+def check_faults(found: Table, name: str, expression: str) -> Iterator[str]:
+    """A CHECK of any name will do that refuses the same rows, and is validated."""
+    alike = [check for check in found.checks if name in check.means]
+    if any(check.validated for check in alike):
+        return
+    if alike:
+        yield f"CHECK {alike[0].name} of {found.name} is not validated: rows from before it may break it"
+        return
+    named = next((check for check in found.checks if check.name == name), None)
+    seen = f"is {named.expression}" if named is not None else "is missing"
+    yield f"CHECK {name} of {found.name} {seen}, expected {expression}"
+
+
+def security_faults(found: Table, wanted: ExpectedTable) -> Iterator[str]:
+    """Row-level security and grants."""
+    seen = "forced" if found.row_security and found.row_security_forced else "enabled" if found.row_security else "off"
+    if wanted.row_security is not None and seen != wanted.row_security:
+        yield f"row-level security of {found.name} is {seen}, expected {wanted.row_security}"
+    if wanted.row_security in ("enabled", "forced") and found.open_policies:
+        yield f"policy {', '.join(found.open_policies)} of {found.name} lets every row through"
+    for role, privileges in wanted.grants.items():
+        held = found.grants.get(role, frozenset())
+        for what, which in (("lacks", privileges - held), ("holds", held - privileges)):
+            if which:
+                unexpected = ", which nobody expected" if what == "holds" else ""
+                yield f"role {role} {what} {', '.join(sorted(which))} on {found.name}{unexpected}"
+
+
+def role_faults(catalog: Catalog, schema: ExpectedSchema) -> Iterator[str]:
+    for name, bypass in schema.roles.items():
+        role = catalog.roles.get(name)
+        if role is None:
+            yield f"role {name} does not exist"
+        elif role.bypass and not bypass:
+            yield f"role {name} passes by row-level security, as a superuser or with BYPASSRLS"
 
 
 def column_faults(catalog: Catalog, found: Table, wanted: ExpectedColumn) -> Iterator[str]:
@@ -83,6 +130,8 @@ def column_faults(catalog: Catalog, found: Table, wanted: ExpectedColumn) -> Ite
         yield f"{name} is {_nullability(seen.nullable)}, expected {_nullability(wanted.nullable)}"
     if wanted.default is not None and _constant(seen.default) != _constant(wanted.default):
         yield f"{name} has {f'default {seen.default}' if seen.default is not None else 'no default'}, expected {wanted.default}"
+    if wanted.no_default and seen.default is not None:
+        yield f"{name} has default {seen.default}, expected none"
     refused = [refusal for refusal in found.refusals if refusal.column == wanted.name]
     if refused:
         values = ", ".join(repr(refusal.value) for refusal in refused)

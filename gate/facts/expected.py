@@ -18,6 +18,19 @@ where = "client_message_id IS NOT NULL" # compared by meaning; left out: the ind
 [[tables.campaigns.foreign_keys]]
 columns = ["unit_id"]
 references = "units"
+
+[tables.campaigns.checks]
+campaigns_status = "status IN ('draft', 'done')"  # compared by meaning
+
+[tables.campaigns]
+row_security = "forced"                 # or "enabled" or "off"; Postgres only, as are grants and roles
+
+[tables.campaigns.grants]
+app_runtime = ["INSERT", "SELECT", "UPDATE"]  # exactly these
+anon = []
+
+[roles.app_runtime]
+bypass = false                          # neither a superuser nor with BYPASSRLS
 ```
 
 A key that is not known is refused: a misspelt expectation must not silently be none.
@@ -25,9 +38,10 @@ A key that is not known is refused: a misspelt expectation must not silently be 
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,19 +57,26 @@ __all__ = [
     "ExpectedTable",
     "load",
     "parse",
+    "render",
 ]
 
 SCHEMA_VERSION = 1
+ROW_SECURITY = ("off", "enabled", "forced")
+PRIVILEGES = ("DELETE", "INSERT", "MAINTAIN", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedColumn:
-    """`types` empty: any. `nullable`, `default` None: any. `default` is an expression of the database without casts."""
+    """`types` empty: any. `nullable`, `default` None: any. `default` is an expression of the database without casts.
+
+    no_default: there must be none.
+    """
 
     name: str
     types: tuple[str, ...] = ()
     nullable: bool | None = None
     default: str | None = None
+    no_default: bool = False
     accepts: tuple[str, ...] = ()
 
 
@@ -77,17 +98,25 @@ class ExpectedForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedTable:
+    """`checks` are expressions by name. `row_security` is one of ROW_SECURITY, None: either. `grants` are privileges by role."""
+
     name: str
     columns: Mapping[str, ExpectedColumn]
     indexes: Mapping[str, ExpectedIndex]
     foreign_keys: tuple[ExpectedForeignKey, ...]
+    checks: Mapping[str, str] = field(default_factory=dict)
+    row_security: str | None = None
+    grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedSchema:
+    """`roles`: whether each may pass by row-level security."""
+
     name: str
     schema: str
     tables: Mapping[str, ExpectedTable]
+    roles: Mapping[str, bool] = field(default_factory=dict)
 
     def table(self, table: str) -> ExpectedTable:
         """Raises GateError when nothing is expected of that table: then a check has nothing to compare with."""
@@ -140,7 +169,7 @@ def parse(text: str, *, name: str) -> ExpectedSchema:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"expected schema {name}: not valid TOML: {error}") from error
-    _only(document, ("schema_version", "schema", "tables"), where=name)
+    _only(document, ("schema_version", "schema", "tables", "roles"), where=name)
     if document.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(f"expected schema {name}: schema_version must be {SCHEMA_VERSION}")
     tables = {
@@ -149,11 +178,80 @@ def parse(text: str, *, name: str) -> ExpectedSchema:
     }
     if not tables:
         raise UsageError(f"expected schema {name}: it names no table; then nothing could ever be proved")
-    return ExpectedSchema(name=name, schema=_text(document.get("schema", "public"), where=f"{name}, schema"), tables=tables)
+    roles = {}
+    for role, entry in _mapping(document.get("roles", {}), where=f"{name}, roles").items():
+        where = f"{name}, roles.{role}"
+        _only(_mapping(entry, where=where), ("bypass",), where=where)
+        roles[role] = _flag(entry.get("bypass"), where=f"{where}.bypass")
+    return ExpectedSchema(
+        name=name, schema=_text(document.get("schema", "public"), where=f"{name}, schema"), tables=tables, roles=roles
+    )
+
+
+def render(schema: ExpectedSchema) -> str:
+    """The schema as TOML, which `parse` reads as the same."""
+    lines = [f"schema_version = {SCHEMA_VERSION}", f"schema = {_quoted(schema.schema)}"]
+    for table in schema.tables.values():
+        here = f"tables.{_quoted(table.name)}"
+        lines += ["", f"[{here}]"]
+        if table.row_security is not None:
+            lines.append(f"row_security = {_quoted(table.row_security)}")
+        if table.columns:
+            lines += ["", f"[{here}.columns]"]
+            lines += [f"{_quoted(column.name)} = {{ {_column_text(column)} }}" for column in table.columns.values()]
+        if table.indexes:
+            lines += ["", f"[{here}.indexes]"]
+            lines += [f"{_quoted(index.name)} = {{ {_index_text(index)} }}" for index in table.indexes.values()]
+        if table.checks:
+            lines += ["", f"[{here}.checks]"]
+            lines += [f"{_quoted(name)} = {_quoted(expression)}" for name, expression in table.checks.items()]
+        if table.grants:
+            lines += ["", f"[{here}.grants]"]
+            lines += [f"{_quoted(role)} = {_list(sorted(held))}" for role, held in table.grants.items()]
+        for key in table.foreign_keys:
+            lines += ["", f"[[{here}.foreign_keys]]"]
+            lines += [f"columns = {_list(key.columns)}", f"references = {_quoted(key.references)}"]
+    for role, bypass in schema.roles.items():
+        lines += ["", f"[roles.{_quoted(role)}]", f"bypass = {str(bypass).lower()}"]
+    return "\n".join(lines) + "\n"
+
+
+def _column_text(column: ExpectedColumn) -> str:
+    parts = []
+    if column.types:
+        parts.append(f"type = {_quoted(column.types[0]) if len(column.types) == 1 else _list(column.types)}")
+    if column.nullable is not None:
+        parts.append(f"nullable = {str(column.nullable).lower()}")
+    if column.default is not None or column.no_default:
+        parts.append(f"default = {'false' if column.default is None else _quoted(column.default)}")
+    if column.accepts:
+        parts.append(f"accepts = {_list(column.accepts)}")
+    return ", ".join(parts)
+
+
+def _index_text(index: ExpectedIndex) -> str:
+    parts = [f"columns = {_list(index.columns)}"]
+    if index.unique:
+        parts.append("unique = true")
+    if index.where is not None:
+        parts.append(f"where = {_quoted(index.where)}")
+    return ", ".join(parts)
+
+
+def _list(values: Collection[str]) -> str:
+    return f"[{', '.join(map(_quoted, values))}]"
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML, which takes the escapes of JSON; the character DEL is the one that JSON leaves as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _table(table: str, entry: Mapping[str, Any], *, where: str) -> ExpectedTable:
-    _only(entry, ("columns", "indexes", "foreign_keys"), where=where)
+    _only(entry, ("columns", "indexes", "foreign_keys", "checks", "row_security", "grants"), where=where)
+    security = entry.get("row_security")
+    if security is not None and security not in ROW_SECURITY:
+        raise UsageError(f"expected schema {where}.row_security: must be one of {', '.join(ROW_SECURITY)}")
     keys = entry.get("foreign_keys", [])
     if not isinstance(keys, list):
         raise UsageError(f"expected schema {where}: foreign keys are written as [[tables.{table}.foreign_keys]]")
@@ -168,7 +266,24 @@ def _table(table: str, entry: Mapping[str, Any], *, where: str) -> ExpectedTable
             for index, content in _mapping(entry.get("indexes", {}), where=f"{where}.indexes").items()
         },
         foreign_keys=tuple(_foreign_key(_mapping(key, where=f"{where}.foreign_keys"), where=where) for key in keys),
+        checks={
+            check: _text(expression, where=f"{where}.checks.{check}")
+            for check, expression in _mapping(entry.get("checks", {}), where=f"{where}.checks").items()
+        },
+        row_security=security,
+        grants={
+            role: _privileges(held, where=f"{where}.grants.{role}")
+            for role, held in _mapping(entry.get("grants", {}), where=f"{where}.grants").items()
+        },
     )
+
+
+def _privileges(value: object, *, where: str) -> frozenset[str]:
+    held = _texts(value, where=where)
+    for privilege in held:
+        if privilege not in PRIVILEGES:
+            raise UsageError(f"expected schema {where}: no privilege is called {privilege!r}{nearest(privilege, PRIVILEGES)}")
+    return frozenset(held)
 
 
 def _column(column: str, entry: Mapping[str, Any], *, where: str) -> ExpectedColumn:
@@ -178,7 +293,8 @@ def _column(column: str, entry: Mapping[str, Any], *, where: str) -> ExpectedCol
         name=column,
         types=_texts([kind] if isinstance(kind, str) else kind, where=f"{where}.type"),
         nullable=_flag(entry["nullable"], where=f"{where}.nullable") if "nullable" in entry else None,
-        default=_text(entry["default"], where=f"{where}.default") if "default" in entry else None,
+        default=_text(entry["default"], where=f"{where}.default") if entry.get("default", False) is not False else None,
+        no_default=entry.get("default") is False,
         accepts=_texts(entry.get("accepts", []), where=f"{where}.accepts"),
     )
 
