@@ -7,10 +7,15 @@ import os
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.datastores import open_database
 
 pytest_plugins = ["features.plugin", "harness.fixtures"]
+
+# How fast a busy machine draws and tries examples is no property of what is tested.
+settings.register_profile("golive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("golive")
 
 _SERVER = pytest.StashKey[str]()
 _CLEANUP = pytest.StashKey[contextlib.ExitStack]()

@@ -7,6 +7,7 @@ a secret nothing (`[MASKED]`).
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["MASK", "Masker"]
 
 MASK = "[MASKED]"
 _SHORTEST_SECRET = 6
+_NOTHING = r"(?!)"
 
 _SECRET_KEY = re.compile(r"pass(word|wd)?$|secret|token|api_?key|authorization|private_?key|credential", re.IGNORECASE)
 # Every repetition is bounded: a long text without a secret must not cost the square of its length.
@@ -35,22 +37,31 @@ _PHONE = re.compile(r"(?<![A-Za-z0-9_])(?<!-[0-9A-Fa-f]{4}-)(?<!\d\.)\+?\d{6,11}
 
 
 class Masker:
-    """Masks texts and JSON-like values. `secrets` are values that must never appear, whatever their shape."""
+    """Masks texts and JSON-like values. `secrets` are values that must never appear, whatever their shape.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
         self._secrets: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Masks these too from now on. Values shorter than six characters are not taken: they would blot out ordinary text."""
-        self._secrets |= {value for value in secrets if len(value) >= _SHORTEST_SECRET}
-        longest_first = sorted(self._secrets, key=lambda value: (-len(value), value))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        with self._lock:
+            self._secrets |= {value for value in secrets if len(value) >= _SHORTEST_SECRET}
+            self._known = None
 
     def text(self, text: str) -> str:
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
+        # Compiled when first needed: whoever learns one secret after the other would compile all of them each time.
+        known = self._known
+        if known is None:
+            with self._lock:
+                longest_first = sorted(self._secrets, key=lambda value: (-len(value), value))
+                known = self._known = re.compile("|".join(map(re.escape, longest_first)) or _NOTHING)
+        text = known.sub(MASK, text)
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
         return _PHONE.sub(r"****\1", text)

@@ -1,4 +1,4 @@
-"""The parts of a rehearsal that run beside the others, on a second core: scenarios and rollback, on a system of their own.
+"""The parts of a rehearsal that run beside the others, on other cores: scenarios and rollback, each on a system of its own.
 
 A child process has its own database, fake, backend and clock; only the journal is shared. It ends when the pipe to its standard
 input does, so neither Ctrl-C nor the death of its parent leaves it behind.
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "Beside", "beside"]
 
 PARTS = {"scenarios": "Scenarios", "rollback": "Rollback"}
-LOG = "beside.log"
-WORKDIR = "beside"
 TIME_LIMIT_S = 900.0
 _POLL_S = 0.05
 _STOP_S = 20.0
@@ -41,8 +39,9 @@ _STOP_S = 20.0
 
 @dataclass(slots=True, kw_only=True)
 class Beside:
-    """The child as its parent sees it. `backend_log` is where its backend logs."""
+    """The child as its parent sees it. `part` is what it does; `backend_log` is where its backend logs."""
 
+    part: str
     child: subprocess.Popen[bytes]
     journal: Path
     backend_log: Path
@@ -50,8 +49,8 @@ class Beside:
     masker: Masker
     _shown: set[str] = field(default_factory=set)
 
-    def follow(self, name: str, ids: tuple[str, ...], listener: Listener) -> None:
-        """Tells the outcomes of a part as they come, until the part has ended. Raises HarnessError when it never will."""
+    def follow(self, ids: tuple[str, ...], listener: Listener) -> None:
+        """Tells the outcomes of the part as they come, until it has ended. Raises HarnessError when it never will."""
         deadline = time.monotonic() + TIME_LIMIT_S
         while True:
             over = self.child.poll() is not None
@@ -60,7 +59,7 @@ class Beside:
                 if outcome.id in ids and outcome.id not in self._shown:
                     self._shown.add(outcome.id)
                     listener.outcome(outcome)
-            if any(part.name == name and part.ended_at is not None for part in recording.parts):
+            if any(part.name == self.part and part.ended_at is not None for part in recording.parts):
                 return
             if over:
                 raise HarnessError(f"the process of this part ended with status {self.child.returncode}: {self._last_words()}")
@@ -75,13 +74,17 @@ class Beside:
 
 
 @contextlib.contextmanager
-def beside(plan: Plan, journal: Journal, database: Database, *, secrets: Mapping[str, str]) -> Iterator[Beside]:
-    """Starts the child on a new database of the same kind and stops it at the end. Raises GateError when it cannot be started."""
+def beside(part: str, plan: Plan, journal: Journal, database: Database, *, secrets: Mapping[str, str]) -> Iterator[Beside]:
+    """Starts a child for one of PARTS on a new database of the same kind and stops it at the end.
+
+    Raises GateError when it cannot be started.
+    """
     with contextlib.ExitStack() as stack:
         url = "memory"
         if database.backend == "postgresql":
             url = stack.enter_context(database.throwaway()).url
         question = {
+            "part": part,
             "out": str(plan.out.absolute()),
             "database": url,
             "release": dict(plan.release),
@@ -94,7 +97,8 @@ def beside(plan: Plan, journal: Journal, database: Database, *, secrets: Mapping
             "journal": str(journal.path.absolute()),
             "secrets": dict(secrets),
         }
-        output = stack.enter_context((plan.out / LOG).open("wb"))
+        log = plan.out / f"{part}-process.log"
+        output = stack.enter_context(log.open("wb"))
         child = subprocess.Popen(
             [sys.executable, "-m", "harness.beside"],
             stdin=subprocess.PIPE,
@@ -109,12 +113,17 @@ def beside(plan: Plan, journal: Journal, database: Database, *, secrets: Mapping
         child.stdin.write(json.dumps(question).encode() + b"\n")
         child.stdin.flush()
         yield Beside(
+            part=part,
             child=child,
             journal=journal.path,
-            backend_log=plan.out / WORKDIR / "backend.log",
-            output=plan.out / LOG,
+            backend_log=_workdir(plan, part) / "backend.log",
+            output=log,
             masker=Masker(secrets.values()),
         )
+
+
+def _workdir(plan: Plan, part: str) -> Path:
+    return plan.out / f"{part}-system"
 
 
 def _packages() -> str:
@@ -177,14 +186,20 @@ def _work(question: Mapping[str, Any]) -> None:
         masker=masker,
         expected=plan.expected,
     )
+    part = question["part"]
     with open_database(plan.database) as database:
         migrate(database.url)
-        workdir = plan.out / WORKDIR
         with start(
-            database=database, workdir=workdir, seed=plan.seed, secrets=question["secrets"], environment=plan.environment
+            database=database,
+            workdir=_workdir(plan, part),
+            seed=plan.seed,
+            secrets=question["secrets"],
+            environment=plan.environment,
         ) as system:
             with system.current() as target:
-                rehearsal.scenarios(run, target)
+                if part == "scenarios":
+                    rehearsal.scenarios(run, target)
+                    return
                 rehearsal.connect_a_unit(target, system)
             rehearsal.rollback(run, system, database)
 

@@ -1,6 +1,6 @@
 """A whole go-live on one machine: from the migration of a database to the rollback, every part writing to one journal.
 
-The parts run one after the other, scenarios and rollback beside them on a system of their own, and none may take the others down:
+The parts run one after the other, scenarios and rollback beside them on systems of their own, and none may take the others down:
 what keeps a part from answering becomes an ERROR under every id that it owed. Nothing is decided here.
 """
 
@@ -156,6 +156,7 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
 
     Raises JournalError when nothing can be recorded.
     """
+    from harness.beside import PARTS
     from harness.flow import observe
     from harness.reference import preload, start, subject
     from harness.release_gate import subject_of
@@ -190,7 +191,7 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
         # They run in processes of their own while the backend starts.
         facts.prefetch(OWN_PROCESS_FACTS)
         beside = stack.enter_context(contextlib.ExitStack())
-        second = beside.enter_context(_beside(run, database, system.secrets))
+        others = [beside.enter_context(_beside(run, name, database, system.secrets)) for name in PARTS]
         with contextlib.ExitStack() as serving:
             try:
                 target = serving.enter_context(system.current())
@@ -205,8 +206,9 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
             _smoke(run, target, system)
             _load(run, target)
             _watch(run, target, system, database)
-        _follow(run, second)
-        _logs(run, database, system, second)
+        for other in others:
+            _follow(run, other)
+        _logs(run, database, system, others)
     return journal.path
 
 
@@ -296,40 +298,37 @@ def _gate(run: Run, facts: Facts) -> None:
 
 
 @contextlib.contextmanager
-def _beside(run: Run, database: Database, secrets: Mapping[str, str]) -> Iterator[Beside | None]:
-    """The second process; None, and an ERROR under every id of its parts, when it cannot be started."""
-    from harness.beside import PARTS, beside
+def _beside(run: Run, name: str, database: Database, secrets: Mapping[str, str]) -> Iterator[Beside | None]:
+    """The process of one part; None, and an ERROR under every id of the part, when it cannot be started."""
+    from harness.beside import beside
 
     with contextlib.ExitStack() as stack:
         try:
-            second = stack.enter_context(beside(run.plan, run.journal, database, secrets=secrets))
+            other = stack.enter_context(beside(name, run.plan, run.journal, database, secrets=secrets))
         except (GateError, OSError) as error:
-            for name in PARTS:
-                run.unanswered(name, f"the part could not be started: {error}")
+            run.unanswered(name, f"the part could not be started: {error}")
             yield None
         else:
-            yield second
+            yield other
 
 
-def _follow(run: Run, second: Beside | None) -> None:
+def _follow(run: Run, other: Beside | None) -> None:
     from harness.beside import PARTS
 
-    if second is None:
+    if other is None:
         return
-    for name, title in PARTS.items():
-        with run.part(name, title):
-            second.follow(name, run.expected[name], run.listener)
+    with run.part(other.part, PARTS[other.part]):
+        other.follow(run.expected[other.part], run.listener)
 
 
-def _logs(run: Run, database: Database, system: ReferenceSystem, second: Beside | None) -> None:
-    """Looks for leaks in everything that both backends logged during the whole rehearsal."""
+def _logs(run: Run, database: Database, system: ReferenceSystem, others: Iterable[Beside | None]) -> None:
+    """Looks for leaks in everything that every backend logged during the whole rehearsal."""
     from harness.release_gate import subject_of
 
     with run.part("logs", "Logs"), run.journal.part("logs", expected=run.expected["logs"]):
         checks = [item for item in run.plan.checks if item.id in run.expected["logs"]]
         seen = subject_of(database, system)
-        if second is not None:
-            seen = replace(seen, logs=(*seen.logs, second.backend_log))
+        seen = replace(seen, logs=(*seen.logs, *(other.backend_log for other in others if other is not None)))
         run_checks(checks, Facts(providers(seen)), on_outcome=run.note, masker=run.masker)
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Caller", "MemberUnit", "PathUnit", "SuperAdmin", "WithServices", "parsed_id", "unit_of_body"]
 
 
-def _services(request: Request) -> Any:
+# A dependency that is no coroutine would be run in a thread of its own for each request.
+async def _services(request: Request) -> Any:
     return request.app.state.services
 
 
@@ -41,7 +42,7 @@ async def _caller(request: Request, services: WithServices) -> Principal:
 Caller = Annotated[Principal, Depends(_caller)]
 
 
-def _super_admin(caller: Caller) -> Principal:
+async def _super_admin(caller: Caller) -> Principal:
     if caller.role != "super_admin":
         raise ForbiddenError("Forbidden")
     return caller
@@ -64,7 +65,7 @@ async def _path_unit(caller: Caller, services: WithServices, unit: Annotated[str
 PathUnit = Annotated[UUID, Depends(_path_unit)]
 
 
-def _member_unit(caller: Caller) -> UUID:
+async def _member_unit(caller: Caller) -> UUID:
     if caller.unit_id is None:
         raise ForbiddenError("Forbidden")
     return caller.unit_id
