@@ -62,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--golive-evolution", metavar="URL", default="", help="the fake Evolution API behind it")
     group.addoption("--golive-journal", metavar="PATH", default="", help="append each scenario's outcome to this journal")
     group.addoption("--golive-features", metavar="DIR", default="", help="folder of feature files (default: the built-in ones)")
+    group.addoption("--golive-only", metavar="ID", action="append", default=[], help="only this scenario; may be repeated")
     group.addoption(
         "--golive-tag", metavar="TAG", action="append", default=[], help="only scenarios with this tag; may be repeated"
     )
@@ -82,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         admin_password=os.environ["GOLIVE_ADMIN_PASSWORD"],
         evolution_url=config.getoption("--golive-evolution"),
         control_token=os.environ.get("GOLIVE_CONTROL_TOKEN", ""),
+        metrics_token=os.environ.get("GOLIVE_METRICS_TOKEN", ""),
+        log_path=Path(os.environ["GOLIVE_LOG"]) if os.environ.get("GOLIVE_LOG") else None,
+        operations_url=os.environ.get("GOLIVE_OPERATIONS_URL", ""),
+        signing_key=os.environ.get("GOLIVE_SIGNING_KEY", ""),
     )
     folder = Path(config.getoption("--golive-features") or FEATURES).resolve()
     journal = config.getoption("--golive-journal")
@@ -91,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         planned = read_features(folder)
         if faults := lint.faults(planned):
             raise pytest.UsageError("; ".join(faults))
-        selected = select(planned, config.getoption("--golive-tag"))
+        selected = select(planned, config.getoption("--golive-tag"), config.getoption("--golive-only"))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     _folders.append(folder)
@@ -171,7 +176,7 @@ class ScenarioRun:
         from features.recording import Recording
         from features.secrecy import Secrecy
 
-        secrets = (target.admin_password, target.control_token)
+        secrets = tuple(filter(None, (target.admin_password, target.control_token, target.metrics_token, target.signing_key)))
         self.target = target
         self.worker = worker
         self.secrecy = Secrecy(secrets)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gate.facts.expected import load as load_expected
 from gate.facts.subject import ImportedModule, Route, Subject
@@ -20,14 +20,30 @@ from harness.clock import VirtualClock
 from harness.datastores import Database
 from harness.errors import HarnessError
 from harness.evolution import FakeEvolution
+from harness.operations import OPERATIONS, DatabaseState, Front
 from harness.serving import bind, served
 from harness.target import Target, VirtualPace
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from reference_impl.adapters.contact_store import ContactStore
+    from reference_impl.bootstrap import Backend
     from reference_impl.settings import Settings
 
-__all__ = ["Migrated", "ReferenceSystem", "migrate", "preload", "serve", "settings_faults", "start", "subject", "work"]
+__all__ = [
+    "Migrated",
+    "ReferenceSystem",
+    "Variant",
+    "migrate",
+    "preload",
+    "serve",
+    "settings_faults",
+    "start",
+    "subject",
+    "variants",
+    "work",
+]
 
 ADMIN_EMAIL = "admin@rehearsal.invalid"
 PACKAGE = Path(str(resources.files("reference_impl")))
@@ -71,19 +87,30 @@ class ReferenceSystem:
     environment: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, str] = field(repr=False)
     _listener: socket.socket = field(repr=False)
+    _backends: list[Backend] = field(default_factory=list, repr=False)
 
     @contextlib.contextmanager
-    def current(self, *, chaff: str = "") -> Iterator[Target]:
-        """Serves this release, with a planted bug if one is named. Raises HarnessError in one line when it does not start."""
+    def current(self, *, chaff: str = "", wheat: str = "", processes: int = 1) -> Iterator[Target]:
+        """Serves this release, with a planted deviation if one is named. Raises HarnessError in one line when it does not start.
+
+        Several `processes` are several whole backends on one database that share no memory but the clock; requests go to each
+        in turn.
+        """
         from reference_impl.bootstrap import build
         from reference_impl.settings import Settings, SettingsError
 
         try:
-            backend = build(Settings.from_environment({**self.environment, "CHAFF": chaff}), clock=self.clock)
+            settings = Settings.from_environment({**self.environment, "CHAFF": chaff, "WHEAT": wheat})
         except SettingsError as error:
             raise HarnessError(f"the reference backend refuses its settings: {error}") from error
-        with served(backend.app, self._listener.dup(), lifespan=backend.lifespan):
-            yield self._target()
+        self._backends[:] = [build(settings, clock=self.clock) for _ in range(processes)]
+        front = Front([_Operated(backend) for backend in self._backends], token=self.secrets[CONTROL_TOKEN])
+        with served(front, self._listener.dup(), lifespan=front.lifespan):
+            yield replace(self._target(), operations_url=f"{self.url}{OPERATIONS}", signing_key=self.secrets["JWT_ACCESS_SECRET"])
+
+    def reached(self) -> int:
+        """How often the planted change of what `current` served was run through."""
+        return sum(backend.reached for backend in self._backends)
 
     @contextlib.contextmanager
     def previous(self) -> Iterator[Target]:
@@ -173,6 +200,22 @@ def _made_secrets() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A deviation that can be planted in the reference. `killed_by` are outcome ids; the first scenario among them must fail.
+
+    It is served by so many `processes` on one database, which is a real Postgres when `postgres`.
+    """
+
+    kind: str
+    name: str
+    title: str
+    area: str
+    killed_by: tuple[str, ...]
+    processes: int
+    postgres: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Migrated:
     """What a migration did: each statement's first line with its seconds, and what the server said."""
 
@@ -218,6 +261,25 @@ def subject(database: Database, system: ReferenceSystem | None = None) -> Subjec
     )
 
 
+def variants(kind: str) -> list[Variant]:
+    """Every deviation that can be planted: of the kind `chaff` (a bug) or `wheat` (another right way)."""
+    from reference_impl import chaffs, wheats
+
+    found = {"chaff": chaffs.catalogue, "wheat": wheats.catalogue}[kind]()
+    return [
+        Variant(
+            kind=kind,
+            name=one.name,
+            title=one.title,
+            area=one.area,
+            killed_by=one.killed_by,
+            processes=one.processes,
+            postgres=one.postgres,
+        )
+        for one in found
+    ]
+
+
 def serve(environment: Mapping[str, str], *, host: str, port: int, workers: int) -> None:
     """Serves the reference in the foreground. Raises HarnessError when its settings cannot be used or the port is taken."""
     from reference_impl.entrypoints.serve import serve as serve_reference
@@ -245,6 +307,50 @@ def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:
     except SettingsError as error:
         return error.faults
     return ()
+
+
+class _Operated:
+    """A backend whose operator can make its database fail."""
+
+    def __init__(self, backend: Backend) -> None:
+        from reference_impl.domain.errors import StorageUnavailableError
+        from reference_impl.variants import override
+
+        self._backend = backend
+        self._state: DatabaseState = "up"
+
+        @contextlib.asynccontextmanager
+        async def unit_of_work(unit_id: UUID | None) -> AsyncIterator[Any]:
+            if self._state == "down":
+                raise StorageUnavailableError("The database cannot be used now")
+            async with transaction(unit_id) as work:
+                yield work
+                if self._state == "loses-commits":
+                    raise StorageUnavailableError("The database cannot be used now")
+
+        async def ping() -> None:
+            if self._state == "down":
+                raise StorageUnavailableError("The database cannot be used now")
+            await answer()
+
+        transaction = override(backend.store, "unit_of_work", unit_of_work)
+        answer = override(backend.store, "ping", ping)
+
+    @property
+    def app(self) -> Any:
+        return self._backend.app
+
+    def lifespan(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._backend.lifespan()
+
+    def set_database(self, state: DatabaseState) -> None:
+        self._state = state
+
+    async def rotate_secrets(self) -> None:
+        async with self._backend.store.unit_of_work(None) as work:
+            connections = await work.connections.all_active()
+        for connection in connections:
+            await self._backend.services.connections.rotate_secret(connection.unit_id)
 
 
 def _open_store(url: str) -> ContactStore:

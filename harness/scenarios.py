@@ -105,10 +105,10 @@ def read_features(folder: Path) -> list[PlannedScenario]:
     return [scenario for path in feature_files(folder) for scenario in _read_feature(path)]
 
 
-def select(planned: Sequence[PlannedScenario], tags: Iterable[str]) -> list[PlannedScenario]:
-    """The scenarios that carry every one of `tags` (with or without @); all of them when there are none.
+def select(planned: Sequence[PlannedScenario], tags: Iterable[str], only: Iterable[str] = ()) -> list[PlannedScenario]:
+    """The scenarios that carry every one of `tags` (with or without @), and of those the ones whose ids are in `only`, if any.
 
-    Raises SelectionError for a tag that no scenario carries, with the nearest one, and when nothing is selected.
+    Raises SelectionError for a tag or an id that no scenario has, with the nearest one, and when nothing is selected.
     """
     wanted = [tag if tag.startswith("@") else f"@{tag}" for tag in tags]
     known = sorted({tag for scenario in planned for tag in scenario.tags})
@@ -117,9 +117,17 @@ def select(planned: Sequence[PlannedScenario], tags: Iterable[str]) -> list[Plan
             near = difflib.get_close_matches(tag, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none at all'}"
             raise SelectionError(f"tag {tag}: no scenario carries it; {hint}")
-    selected = [scenario for scenario in planned if scenario.tags.issuperset(wanted)]
+    ids = [scenario.id for scenario in planned]
+    asked = set(only)
+    for item in sorted(asked - set(ids)):
+        near = difflib.get_close_matches(item, ids, n=1)
+        raise SelectionError(f"{item}: no such scenario{f'; did you mean {near[0]}?' if near else ''}")
+    selected = [scenario for scenario in planned if scenario.tags.issuperset(wanted) and (not asked or scenario.id in asked)]
     if not selected:
-        raise SelectionError(f"no scenario carries all of {', '.join(wanted)}" if wanted else "there is no scenario at all")
+        among = " among those asked for" if asked else ""
+        raise SelectionError(
+            f"no scenario{among} carries all of {', '.join(wanted)}" if wanted else "there is no scenario at all"
+        )
     return selected
 
 
@@ -129,19 +137,23 @@ def run(
     *,
     log: Path,
     tags: Sequence[str] = (),
+    only: Sequence[str] = (),
     features: Path | None = None,
     workers: int = 1,
     time_limit_s: float = 900.0,
     on_progress: Callable[[Outcome], None] | None = None,
+    in_process: bool = False,
 ) -> list[Outcome]:
     """Runs the selected scenarios and returns one outcome for each, in the order of the feature files; all are in the journal.
+
+    `in_process` spares the child: for a process that was made for this one run and ends with it, and that others watch over.
 
     The child's output goes to `log`; secrets are masked in what is taken from it. `on_progress` gets each outcome as soon as it
     is known. Raises SelectionError before anything runs when the selection is wrong, HarnessError when the scenarios cannot be
     read or started. Interrupted, it ends the child and everything that the child started.
     """
     folder = (FEATURES if features is None else features).resolve()
-    selected = select(read_features(folder), tags)
+    selected = select(read_features(folder), tags, only)
     nameless = [scenario.place for scenario in selected if not is_outcome_id(scenario.id)]
     if nameless:
         raise HarnessError(f"{nameless[0]}: the scenario needs one tag of the form {ID_TAG}some-words")
@@ -149,15 +161,19 @@ def run(
         raise HarnessError(f"{workers} workers: at least one is needed")
     expected = list(dict.fromkeys(scenario.id for scenario in selected))
     already = len(journals.read(journal.path).outcomes)
-    masker = Masker((target.admin_password, target.control_token, target.metrics_token))
+    masker = Masker((target.admin_password, target.control_token, target.metrics_token, target.signing_key))
     with journal.part(PART, expected=expected):
-        ended = _run_child(
-            _command(target, journal, folder, tags, workers),
-            environment=_environment(target),
-            log=log,
-            time_limit_s=time_limit_s,
-            each_moment=_Progress(journal.path, already, on_progress),
-        )
+        arguments = _arguments(target, journal, folder, tags, only, workers)
+        if in_process:
+            ended = _run_here(arguments, environment=_environment(target), log=log)
+        else:
+            ended = _run_child(
+                [sys.executable, "-m", "pytest", *arguments],
+                environment=_environment(target),
+                log=log,
+                time_limit_s=time_limit_s,
+                each_moment=_Progress(journal.path, already, on_progress),
+            )
         found = [item for item in journals.read(journal.path).outcomes[already:] if item.id.startswith(f"{FAMILY}.")]
         for outcome in _account_for(selected, found, ended, masker.text(_tail(log))):
             journal.append(outcome)
@@ -202,7 +218,9 @@ def _error(item: str, reason: str, title: str = "", severity: Severity = Severit
     return Outcome(id=item, status=Status.ERROR, severity=severity, title=title, reason=reason, observed_at=datetime.now(UTC))
 
 
-def _command(target: Target, journal: Journal, folder: Path, tags: Sequence[str], workers: int) -> list[str]:
+def _arguments(
+    target: Target, journal: Journal, folder: Path, tags: Sequence[str], only: Sequence[str], workers: int
+) -> list[str]:
     for module, extra in (("pytest_bdd", "scenarios"), *((("xdist", "test"),) if workers > 1 else ())):
         if importlib.util.find_spec(module) is None:
             raise HarnessError(f"{module} is not installed, the scenarios cannot run; pip install 'golive[{extra}]'")
@@ -211,7 +229,7 @@ def _command(target: Target, journal: Journal, folder: Path, tags: Sequence[str]
         raise HarnessError("the package features is not installed, the scenarios cannot run")
     module = Path(next(iter(bound.submodule_search_locations))) / "test_scenarios.py"
     return [
-        *(sys.executable, "-m", "pytest", str(module)),
+        str(module),
         # The caller's pytest configuration, plugins and cache have no say here: only what is named below is loaded.
         *("-c", os.devnull, "--rootdir", str(module.parent), "--noconftest", "--disable-plugin-autoload"),
         *("-p", "pytest_bdd.plugin", "-p", "features.plugin", "-p", "no:cacheprovider", "--assert", "plain"),
@@ -221,6 +239,7 @@ def _command(target: Target, journal: Journal, folder: Path, tags: Sequence[str]
         *(("--golive-evolution", target.evolution_url) if target.evolution_url else ()),
         # Without the @: pytest would take it for the name of a file of arguments.
         *(f"--golive-tag={tag.removeprefix('@')}" for tag in tags),
+        *(f"--golive-only={item}" for item in only),
     ]
 
 
@@ -231,6 +250,10 @@ def _environment(target: Target) -> Mapping[str, str]:
         "GOLIVE_ADMIN_EMAIL": target.admin_email,
         "GOLIVE_ADMIN_PASSWORD": target.admin_password,
         "GOLIVE_CONTROL_TOKEN": target.control_token,
+        "GOLIVE_METRICS_TOKEN": target.metrics_token,
+        "GOLIVE_LOG": str(target.log_path or ""),
+        "GOLIVE_OPERATIONS_URL": target.operations_url,
+        "GOLIVE_SIGNING_KEY": target.signing_key,
         # The child may start in any directory: the packages are found where this one was.
         "PYTHONPATH": os.pathsep.join(filter(None, (here, inherited.get("PYTHONPATH", "")))),
         "PYTHONUTF8": "1",
@@ -258,6 +281,19 @@ class _Progress:
             if outcome.id.startswith(f"{FAMILY}."):
                 self._report(outcome)
         self._seen = len(outcomes)
+
+
+def _run_here(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path) -> _End:
+    import pytest
+
+    os.environ.clear()
+    os.environ.update(environment)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        sys.stdout.flush()
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+        return _End(status=int(pytest.main(list(arguments))))
 
 
 def _run_child(

@@ -37,7 +37,9 @@ class Target:
     """A backend under test.
 
     `evolution_url` and `control_token` reach the control plane of a fake Evolution API; both are empty when the target talks to a
-    real one. `log_path` is the backend's log where this machine can read it. Credentials are never shown by `repr`.
+    real one. `log_path` is the backend's log where this machine can read it. `operations_url` is where its operator's acts are
+    asked for (`harness.operations`), `signing_key` what its access tokens are signed with; most backends give neither.
+    Credentials are never shown by `repr`.
     """
 
     url: str
@@ -47,6 +49,8 @@ class Target:
     control_token: str = field(default="", repr=False)
     metrics_token: str = field(default="", repr=False)
     log_path: Path | None = None
+    operations_url: str = ""
+    signing_key: str = field(default="", repr=False)
 
 
 class TimeControl(Protocol):

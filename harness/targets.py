@@ -39,6 +39,8 @@ def remote(url: str, evolution_url: str, environment: Mapping[str, str]) -> Iter
         control_token=environment.get(CONTROL, ""),
         metrics_token=environment.get(METRICS, ""),
         log_path=Path(environment["GOLIVE_LOG"]) if environment.get("GOLIVE_LOG") else None,
+        operations_url=environment.get("GOLIVE_OPERATIONS_URL", ""),
+        signing_key=environment.get("GOLIVE_SIGNING_KEY", ""),
     )
     if not evolution_url:
         yield target, RealPace()

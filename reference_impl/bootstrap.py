@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from reference_impl import chaffs
+from reference_impl import chaffs, wheats
 from reference_impl.adapters.clock import SystemClock
 from reference_impl.adapters.database import Database
 from reference_impl.adapters.events import EventBroker, PostgresRelay
@@ -179,12 +179,32 @@ class Backend:
             started=clock.monotonic(),
         )
         self._app: Any = None
+        self._reached = 0
         if settings.chaff is not None:
             chaffs.plant(self, settings.chaff)
+        if settings.wheat is not None:
+            wheats.sow(self, settings.wheat)
 
     @property
     def provider(self) -> EvolutionProvider:
         return self._provider
+
+    @property
+    def clock(self) -> Clock:
+        return self.services.clock
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def reached(self) -> int:
+        """How often a planted change was run through."""
+        return self._reached
+
+    def reach(self) -> None:
+        """Counts that a planted change is run through."""
+        self._reached += 1
 
     def wrap(self, middleware: Callable[[Any], Any]) -> None:
         """Puts an ASGI middleware around the application."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from reference_impl import chaffs
+from reference_impl import chaffs, wheats
 
 __all__ = ["VARIABLES", "Settings", "SettingsError"]
 
@@ -40,6 +40,7 @@ VARIABLES: Final[dict[str, str]] = {
     "CAMPAIGN_GAP_SECONDS": "least time between two sends of a campaign, default 2 and never less",
     "DATABASE_POOL_SIZE": "connections for each process, default 10",
     "CHAFF": "a planted bug, for proofs; never in production",
+    "WHEAT": "another correct way to answer, for proofs; never in production",
 }
 _ENVIRONMENTS: Final = ("production", "rehearsal", "development", "test")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -81,6 +82,7 @@ class Settings:
     campaign_gap_seconds: float = 2.0
     database_pool_size: int = 10
     chaff: str | None = None
+    wheat: str | None = None
 
     @property
     def is_production(self) -> bool:
@@ -144,18 +146,19 @@ class _Reader:
             reconcile_grace_seconds=grace,
             campaign_gap_seconds=self._number("CAMPAIGN_GAP_SECONDS", 2.0, least=2.0, most=3600.0),
             database_pool_size=int(self._number("DATABASE_POOL_SIZE", 10, least=2, most=200)),
-            chaff=self._chaff(app_env),
+            chaff=self._variant("CHAFF", "a bug", app_env, chaffs.names),
+            wheat=self._variant("WHEAT", "another way to answer", app_env, wheats.names),
         )
 
-    def _chaff(self, app_env: str) -> str | None:
-        value = self._text("CHAFF")
+    def _variant(self, name: str, deed: str, app_env: str, known: Callable[[], list[str]]) -> str | None:
+        value = self._text(name)
         if value is None:
             return None
         if app_env == "production":
-            self._fault("CHAFF", "plants a bug and is refused in production; unset it")
-        elif value not in chaffs.names():
-            near = difflib.get_close_matches(value, chaffs.names(), n=1)
-            self._fault("CHAFF", f"names no planted bug{f'; did you mean {near[0]}?' if near else ''}")
+            self._fault(name, f"plants {deed} and is refused in production; unset it")
+        elif value not in known():
+            near = difflib.get_close_matches(value, known(), n=1)
+            self._fault(name, f"names nothing that can be planted{f'; did you mean {near[0]}?' if near else ''}")
         return value
 
     def _fault(self, name: str, problem: str) -> None:

@@ -1,6 +1,7 @@
 """The caller of connect chooses the instance's name at the provider.
 
-Killed by: scenario.connect-generates-qr, flow.instance-name.
+Area: connect.
+Killed by: scenario.instance-name-is-derived, flow.instance-name.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from reference_impl.chaffs import override
+from reference_impl.variants import Reach, override
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
 
-__all__ = ["plant"]
+__all__ = ["apply"]
 
 _chosen: ContextVar[str] = ContextVar("chosen", default="")
 
 
-def plant(backend: Backend) -> None:
+def apply(backend: Backend, reach: Reach) -> None:
     names: dict[str, str] = {}
 
     def renamed(method: str) -> None:
         async def call(name: str, **arguments: Any) -> Any:
             if method == "create_instance" and _chosen.get():
+                reach()
                 names[name] = _chosen.get()
             return await original(names.get(name, name), **arguments)
 

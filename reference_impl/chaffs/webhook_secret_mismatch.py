@@ -1,5 +1,6 @@
 """The webhook is registered with another secret than the one that is verified.
 
+Area: connect.
 Killed by: scenario.connect-generates-qr, flow.scan-updates-status.
 """
 
@@ -7,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference_impl.chaffs import override
+from reference_impl.variants import Reach, override
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
 
-__all__ = ["plant"]
+__all__ = ["apply"]
 
 
-def plant(backend: Backend) -> None:
+def apply(backend: Backend, reach: Reach) -> None:
     async def create_instance(name: str, *, webhook_url: str) -> bool:
+        reach()
         created: bool = await original(name, webhook_url=f"{webhook_url}x")
         return created
 
