@@ -48,6 +48,7 @@ ID_TAG = "@id:"
 CRITICAL_TAG = "@critical"
 FEATURES = Path(__file__).resolve().parents[1] / "features"
 
+_PYTEST = (sys.executable, "-m", "pytest")
 _POLL_S = 0.05
 _TAIL_LINES = 12
 # What pytest calls a normal end: everything passed, or something failed.
@@ -163,12 +164,12 @@ def run(
     already = len(journals.read(journal.path).outcomes)
     masker = Masker((target.admin_password, target.control_token, target.metrics_token, target.signing_key))
     with journal.part(PART, expected=expected):
-        arguments = _arguments(target, journal, folder, tags, only, workers)
+        command = _command(target, journal, folder, tags, workers, only)
         if in_process:
-            ended = _run_here(arguments, environment=_environment(target), log=log)
+            ended = _run_here(command[len(_PYTEST) :], environment=_environment(target), log=log)
         else:
             ended = _run_child(
-                [sys.executable, "-m", "pytest", *arguments],
+                command,
                 environment=_environment(target),
                 log=log,
                 time_limit_s=time_limit_s,
@@ -218,8 +219,8 @@ def _error(item: str, reason: str, title: str = "", severity: Severity = Severit
     return Outcome(id=item, status=Status.ERROR, severity=severity, title=title, reason=reason, observed_at=datetime.now(UTC))
 
 
-def _arguments(
-    target: Target, journal: Journal, folder: Path, tags: Sequence[str], only: Sequence[str], workers: int
+def _command(
+    target: Target, journal: Journal, folder: Path, tags: Sequence[str], workers: int, only: Sequence[str] = ()
 ) -> list[str]:
     for module, extra in (("pytest_bdd", "scenarios"), *((("xdist", "test"),) if workers > 1 else ())):
         if importlib.util.find_spec(module) is None:
@@ -229,6 +230,7 @@ def _arguments(
         raise HarnessError("the package features is not installed, the scenarios cannot run")
     module = Path(next(iter(bound.submodule_search_locations))) / "test_scenarios.py"
     return [
+        *_PYTEST,
         str(module),
         # The caller's pytest configuration, plugins and cache have no say here: only what is named below is loaded.
         *("-c", os.devnull, "--rootdir", str(module.parent), "--noconftest", "--disable-plugin-autoload"),

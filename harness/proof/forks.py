@@ -31,7 +31,7 @@ STOP_S = 10.0
 
 
 class Forks:
-    """Starts pieces of work, each a call of `function` with a JSON document, and tells how each ended. Safe in several threads."""
+    """Starts pieces of work, each a call with a JSON document, and tells how each ended. Safe in several threads."""
 
     def __init__(self, server: subprocess.Popen[bytes]) -> None:
         self._server = server

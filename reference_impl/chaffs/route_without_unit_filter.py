@@ -79,7 +79,7 @@ def apply(backend: Backend, reach: Reach, case: str) -> None:
         return parsed_id(unit)
 
     async def member_unit(request: Request, caller: Caller) -> UUID:
-        own = access._member_unit(caller)
+        own = await access._member_unit(caller)
         if not is_it(request) or not request.path_params:
             return own
         owner = await _owner(backend, request.path_params)
@@ -89,7 +89,7 @@ def apply(backend: Backend, reach: Reach, case: str) -> None:
 
     async def super_admin(request: Request, caller: Caller) -> Any:
         if not is_it(request):
-            return access._super_admin(caller)
+            return await access._super_admin(caller)
         if caller.role != "super_admin":
             reach()
         return caller
