@@ -60,6 +60,12 @@ _database_option = click.option(
     help="A URL (postgresql://…, sqlite://…), 'embedded' (a real Postgres without a server), 'docker:' or 'docker:IMAGE' "
     "(in a container) or 'memory' (SQLite).",
 )
+_config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The golive.toml that describes the release; the one in this directory, if there is one, without it.",
+)
 _out_option = click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Directory of the run's journal and documents; a new one."
 )
@@ -156,6 +162,35 @@ def rehearse(
     return _tell(verdict, outcomes, form, console)
 
 
+@app.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=Path(), required=False)
+@click.option(
+    "--database", default="", metavar="URL", help="A database that is as it should be; its schema becomes the expected."
+)
+@click.option("--name", default="", help="Name of the release; that of the project without it.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of golive.toml, and write nothing.")
+@click.option("--example", is_flag=True, help="Print the golive.toml of the shipped example, and write nothing.")
+@_format_option()
+def init(directory: Path, database: str, name: str, force: bool, schema: bool, example: bool, form: str) -> int:
+    """Write the golive.toml that describes the release in a directory, from what is found there.
+
+    Looks at the repository, its packages, documented settings, manifests and migrations; with --database also at the catalog,
+    which is drafted as the expected schema. Never overwrites without --force, and never writes a password or a setting's value.
+
+    \b
+    Examples:
+      golive init
+      golive init --database "$DATABASE_URL" --name my-backend
+      golive init --schema > golive.schema.json
+    """
+    from harness.init_command import run_init
+
+    return run_init(
+        directory, database=database, name=name, force=force, schema=schema, example=example, form=form, echo=click.echo
+    )
+
+
 @app.group(cls=Commands, invoke_without_command=True)
 @click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
 @_database_option
@@ -165,10 +200,12 @@ def rehearse(
     "--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Settings of the deployment to check."
 )
 @click.option("--log", "logs", type=click.Path(path_type=Path), multiple=True, help="A log of the backend; may be repeated.")
+@_config_option
 @_format_option("text", "json", "junit")
 @click.pass_context
 def gate(
     context: click.Context,
+    config: Path | None,
     names: tuple[str, ...],
     database: str,
     policy_name: str,
@@ -179,11 +216,13 @@ def gate(
 ) -> int:
     """Run the release gate: schema, datastore, imports, flow, migration, configuration, secrets.
 
-    A database given by URL is read as it is; 'embedded' and 'memory' are migrated first.
+    Looks at the release that golive.toml describes, in this directory or by --config; `golive init` writes one. Where there is
+    none it looks at the shipped example. A database given by URL is read as it is; 'embedded' and 'memory' are migrated first.
 
     \b
     Examples:
-      golive gate
+      golive init && golive gate
+      golive gate --config deploy/golive.toml
       golive gate --select @seed --database memory
       golive gate --database "$DATABASE_URL" --env-file production.env --format junit > gate.xml
       golive gate list
@@ -191,20 +230,38 @@ def gate(
     """
     if context.invoked_subcommand is not None:
         return 0
-    from gate import policy as policies
-    from gate.registry import Kind, registry
+    from harness.gate_run import GateRun
     from harness.release_gate import run_gate
 
-    policy = policies.load(policy_name)
-    items = registry(Kind.CHECK).load("gate.checks").select(list(names))
+    given = {
+        name: context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT for name in ("database", "policy_name")
+    }
+    planned = GateRun.plan(
+        config,
+        Path.cwd(),
+        names=names,
+        database=database if given["database"] else "",
+        policy_name=policy_name if given["policy_name"] else "",
+    )
     console = _console(form)
     with _run_directory(out) as directory:
-        show = _Show(console, total=len(items))
+        show = _Show(console, total=len(planned.items))
         with show:
-            run_gate(items, directory, database=database, env_file=env_file, logs=logs, listener=show)
+            run_gate(
+                planned.items,
+                directory,
+                database=planned.database,
+                env_file=env_file,
+                logs=logs,
+                listener=show,
+                release=planned.release,
+                expected=planned.expected,
+            )
         if form == "text":
             console.summary(show.outcomes)
-        return _tell(*_conclude(directory, policy), form, console)
+        verdict, outcomes = _conclude(directory, planned.policy)
+        planned.record(outcomes, verdict, note=console.line)
+        return _tell(verdict, outcomes, form, console)
 
 
 @gate.command("list")

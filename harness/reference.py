@@ -53,6 +53,9 @@ DATASTORE = "reference_impl.adapters.contact_store:open_store"
 # Not a setting of the backend: it opens the fake's control plane.
 CONTROL_TOKEN = "control token"  # noqa: S105 - its name
 # The modules by the names that the application uses, and the routes that are there because of them.
+# The same, as a golive.toml says it of a backend that is not ours.
+EXAMPLE = PACKAGE / "golive.toml"
+
 MODULES = (
     ImportedModule(
         role="webhook-route",

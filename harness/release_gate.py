@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from gate.errors import GateError, UsageError
+from gate.facts.connections import backend_of
 from gate.facts.environment import parse_dotenv
 from gate.facts.logs import LogScan, scan
 from gate.facts.providers import providers
@@ -17,6 +19,7 @@ from gate.facts.subject import Subject
 from gate.journal import Journal
 from gate.model import Outcome
 from gate.registry import Item
+from gate.release import FILE, Release
 from gate.runner import Facts, run
 from harness.datastores import Database, DatastoreError, open_database
 from harness.rehearsal import JOURNAL, database_fact, release_of
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
     from harness.reference import ReferenceSystem
 
 __all__ = ["run_gate", "subject_of"]
+
+FACT_TIMEOUT_S = 120.0
+NEED_A_DATABASE = ("catalog", "datastore", "migration")
+_NO_DATABASE = Database(url="", backend="sqlite", origin="given", server_version="")
 
 
 class Listener(Protocol):
@@ -63,38 +70,138 @@ def run_gate(
     env_file: Path | None,
     logs: Sequence[Path],
     listener: Listener,
+    release: Release | None = None,
+    expected: Collection[str] | None = None,
 ) -> list[Outcome]:
-    """Answers every item and journals it in `directory`.
+    """Answers every item and journals it in `directory`; `expected` are the ids that must be answered, every item without it.
 
-    A database given by URL is only read; 'embedded' and 'memory' are migrated first. The flow is observed on the reference with a
-    database of its own, never on the given one. A database that cannot be had is an ERROR of every check that needs it.
+    A database given by URL is only read; 'embedded' and 'memory' are migrated first. Without a `release` the shipped example is
+    looked at: its flow is observed on a database of its own, never on the given one. A database that cannot be had is an ERROR of
+    every check that needs it.
     """
-    from harness.reference import migrate
-
-    expected = [item.id for item in items]
-    journal = Journal.create(directory / JOURNAL, release=release_of(Path.cwd()), expected=expected)
-    with contextlib.ExitStack() as stack, journal.part("gate", expected=expected):
-        flow = _Flow(directory / "flow")
+    planned = sorted(expected if expected is not None else {item.id for item in items})
+    # The example is ours wherever it is run: the commit of the directory says nothing of it.
+    record = (
+        release_of(release.repository, name=release.name, version=release.version) | release.record()
+        if release is not None
+        else release_of(Path(__file__).parent)
+    )
+    journal = Journal.create(directory / JOURNAL, release=record, expected=planned)
+    with contextlib.ExitStack() as stack, journal.part("gate", expected=planned):
+        flow = _Flow(directory / "flow") if release is None else _ReleasedFlow(release)
+        listener.note(
+            f"release: {release.name} {release.version} ({release.path.name})"
+            if release is not None
+            else f"release: the shipped example, not what is in this directory; `golive init` writes a {FILE} for yours"
+        )
         try:
-            opened = stack.enter_context(open_database(database))
-        except DatastoreError as error:
-            facts: dict[str, Callable[[], Any]] = dict.fromkeys((name for item in items for name in item.facts), _raiser(error))
-        else:
+            opened = _given(database) or stack.enter_context(open_database(database))
             if opened.origin != "given":
-                migrate(opened.url)
+                _migrate(opened, release)
+        except GateError as error:
+            facts: dict[str, Callable[[], Any]] = _without_database(error, release, env_file, logs)
+        else:
             listener.note(f"database: {opened.backend} {opened.server_version} ({opened.origin})")
             journal.fact("environment", {"database": database_fact(opened)})
-            subject = subject_of(opened, env_file=env_file)
-            facts = dict(providers(replace(subject, logs=tuple(logs)) if logs else subject))
-            if not logs:
-                facts["logs"] = flow.logs
+            subject = _subject(opened.url, opened, release, env_file, logs)
+            facts = dict(providers(subject))
+        if not logs and release is None:
+            facts["logs"] = flow.logs
         facts["flow"] = flow.observed
 
         def note(outcome: Outcome) -> None:
             journal.append(outcome)
             listener.outcome(outcome)
 
-        return run(items, Facts(facts), on_outcome=note)
+        timeout_s = release.check_timeout_s if release is not None else FACT_TIMEOUT_S
+        return run(items, Facts(facts), on_outcome=note, timeout_s=timeout_s)
+
+
+def _given(database: str) -> Database | None:
+    """A database by URL, which each check reads for itself and says why it cannot; None for one that is opened here.
+
+    Raises UsageError where no database is named at all.
+    """
+    if not database:
+        raise UsageError(
+            "no database was given; set the variable that database.url_from names (DATABASE_URL), or give --database"
+        )
+    if "://" not in database or database == "sqlite://":
+        return None
+    try:
+        backend = backend_of(database)
+    except GateError as error:
+        raise UsageError(str(error)) from None
+    return Database(url=database, backend=backend, origin="given", server_version="")
+
+
+def _migrate(opened: Database, release: Release | None) -> None:
+    """The reference's own migration, or the scripts that the release names. Raises GateError when one is refused."""
+    if release is None:
+        from harness.reference import migrate
+
+        migrate(opened.url)
+        return
+    from gate.facts.throwaway import ThrowawayDatabase
+
+    subject = release.subject(database_url=opened.url, environment=os.environ)
+    for script in (subject.baseline, subject.migration):
+        if script is not None:
+            try:
+                text = script.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise DatastoreError(f"{script}: cannot be read ({type(error).__name__}); correct it in {FILE}") from None
+            if opened.backend == "sqlite":
+                raise DatastoreError(
+                    f"{script.name} is SQL for Postgres; give --database embedded, or the URL of a migrated database"
+                )
+            ThrowawayDatabase(url=opened.url).execute(text)
+
+
+def _subject(url: str, opened: Database | None, release: Release | None, env_file: Path | None, logs: Sequence[Path]) -> Subject:
+    if release is not None:
+        found = release.subject(database_url=url, environment=os.environ)
+        if env_file is not None:
+            found = replace(found, environment=None, environment_file=env_file)
+    else:
+        found = subject_of(opened, env_file=env_file) if opened is not None else subject_of(_NO_DATABASE, env_file=env_file)
+    return replace(found, logs=tuple(logs)) if logs else found
+
+
+def _without_database(
+    error: GateError, release: Release | None, env_file: Path | None, logs: Sequence[Path]
+) -> dict[str, Callable[[], Any]]:
+    """What needs no database is answered all the same."""
+    facts = dict(providers(_subject("", None, release, env_file, logs)))
+    return facts | dict.fromkeys(NEED_A_DATABASE, _raiser(error))
+
+
+class _ReleasedFlow:
+    """The release's own backend, in front of a fake; never the reference in its place."""
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+
+    def observed(self) -> FlowObservations:
+        from harness import targets
+        from harness.flow import observe
+
+        url, evolution = self._release.backend
+        if not url or not evolution:
+            raise GateError(
+                "no running backend was given; name backend.url and backend.evolution (the fake in front of which it runs) in"
+                f" {self._release.path.name}"
+            )
+        from harness.evolution.client import EvolutionControl
+
+        with (
+            targets.remote(url, evolution, os.environ) as (target, pace),
+            EvolutionControl(target.evolution_url, target.control_token) as control,
+        ):
+            return observe(target, pace, control)
+
+    def logs(self) -> LogScan:
+        raise GateError("no log of the backend was given; name the file that it logs to")
 
 
 class _Flow:
@@ -124,7 +231,7 @@ class _Flow:
             return self._found
 
 
-def _raiser(error: DatastoreError) -> Callable[[], NoReturn]:
+def _raiser(error: GateError) -> Callable[[], NoReturn]:
     def fail() -> NoReturn:
         raise error
 

@@ -88,7 +88,7 @@ def read(subject: Subject) -> Code:
                 words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
             bypasses += [Bypass(file=name, line=line, what=what) for line, what in found]
     if not files:
-        raise GateError("no released source code was found to look through; name its folders in source_roots")
+        raise GateError("no released source code was found to look through; name its folders (repository.source)")
     return Code(
         files=files, lines=lines, bypasses=tuple(bypasses), words=frozenset(words | settings), settings=frozenset(settings)
     )

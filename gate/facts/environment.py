@@ -30,7 +30,7 @@ class Environment:
 def read(subject: Subject) -> Environment:
     """Raises GateError when the subject has no environment: what was not looked at is not fine."""
     if subject.environment is None:
-        raise GateError("no settings of the deployment were given; name the file with them (--env-file) or run with them set")
+        raise GateError("no settings of the deployment were given; name the file with them (--env-file, or environment.file)")
     return Environment(values=dict(subject.environment), documented=dict(subject.example_environment))
 
 

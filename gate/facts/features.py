@@ -41,7 +41,7 @@ class Features:
 def read(subject: Subject) -> Features:
     """Compares the feature files with what pytest collects. Raises GateError when there are none, or pytest cannot collect."""
     if subject.features is None:
-        raise GateError("the subject names no folder with scenarios")
+        raise GateError("no folder with scenarios was given; name it (repository.features)")
     files = sorted(subject.features.rglob("*.feature"))
     written = tuple(scenario for path in files for scenario in _scenarios(path, subject.features))
     names = _collected(subject.scenario_tests, subject.scenario_environment) if written else []

@@ -69,7 +69,7 @@ class LogScan:
 def read(subject: Subject) -> LogScan:
     """Raises GateError when no log is named, or one is not there."""
     if not subject.logs:
-        raise GateError("no log of the backend was given; name the file that it logs to")
+        raise GateError("no log of the backend was given; name the file that it logs to (--log, or backend.logs)")
     return scan(subject.logs, subject.canaries)
 
 

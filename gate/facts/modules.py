@@ -40,7 +40,7 @@ class Modules:
         try:
             return self.imports[role]
         except KeyError:
-            raise GateError(f"the subject names no module for {role}; tell the gate which one it is") from None
+            raise GateError(f"no module was given for {role}; name it (modules.{role})") from None
 
 
 def read(subject: Subject, *, timeout_s: float = TIMEOUT_S) -> Modules:
@@ -50,7 +50,7 @@ def read(subject: Subject, *, timeout_s: float = TIMEOUT_S) -> Modules:
     Raises GateError when no module is named, or nothing answers in time.
     """
     if not subject.modules:
-        raise GateError("the subject names no modules to import; tell the gate which ones the application uses")
+        raise GateError("no modules to import were given; name those that the application uses (modules)")
     routes = [route for module in subject.modules for route in module.routes]
     found = ask(
         "gate.facts.import_probe",

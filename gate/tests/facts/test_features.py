@@ -43,5 +43,5 @@ def test_tests_that_cannot_be_collected_are_an_error(tmp_path: Path) -> None:
                       scenario_environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})  # fmt: skip
     with pytest.raises(GateError, match="pytest cannot collect the scenarios"):
         features.read(subject)
-    with pytest.raises(GateError, match="names no folder with scenarios"):
+    with pytest.raises(GateError, match="no folder with scenarios was given"):
         features.read(replace(subject, features=None))

@@ -57,5 +57,5 @@ def test_a_route_that_is_not_served_fails(seen: Modules, reason: str) -> None:
 
 
 def test_a_role_without_a_module_is_an_error_and_no_pass() -> None:
-    with pytest.raises(GateError, match="names no module for campaign-service"):
+    with pytest.raises(GateError, match="no module was given for campaign-service"):
         list(judge_import(modules(SOUND), "campaign-service"))

@@ -128,7 +128,7 @@ def test_an_application_that_cannot_be_built_says_why(tmp_path: Path) -> None:
 
 
 def test_no_modules_and_no_role_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(GateError, match="names no modules"):
+    with pytest.raises(GateError, match="no modules to import were given"):
         modules.read(Subject(schema=load("seed")))
-    with pytest.raises(GateError, match="no module for invoices"):
+    with pytest.raises(GateError, match="no module was given for invoices"):
         looked_at(tmp_path, "class Orders: ...").of("invoices")
