@@ -137,6 +137,7 @@ class Release:
         `environment` is that of this process: it holds what the file only names.
         """
         from gate.facts import expected
+        from gate.facts.allowances import Allowance
         from gate.facts.subject import EnvironmentRules, ImportedModule, Journals, Route, Subject
 
         repository, database, modules = self.section("repository"), self.section("database"), self.section("modules")
@@ -152,6 +153,8 @@ class Release:
             artefacts=tuple(
                 path for item in self.document["release"].get("artefacts", ()) for path in self._files(item, "release.artefacts")
             ),
+            documents=tuple(self._path(item) for item in self.document["release"].get("documents", ())),
+            allowances=tuple(Allowance(**entry) for entry in self.section("secrets").get("allow", ())),
             database_url=database_url,
             scratch_url=str(environment.get(database.get("scratch_from", ""), "")),
             schema=expected.load(schema if schema == "seed" else str(self._path(schema))),

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gate.facts.allowances import Allowance
 from gate.facts.expected import load as load_expected
 from gate.facts.subject import ImportedModule, Route, Subject
 from harness.clock import VirtualClock
@@ -247,6 +248,8 @@ def subject(database: Database, system: ReferenceSystem | None = None) -> Subjec
     migrations = PACKAGE / "migrations"
     settings = system.environment if system is not None else _throwaway_settings()
     return Subject(
+        repository=PACKAGE,
+        allowances=(Allowance(rule="*", path="tests/**", reason="made up for the tests of the reference; they open nothing"),),
         database_url=database.url,
         scratch_url=database.url if database.backend == "postgresql" else "",
         schema=load_expected("seed"),

@@ -12,7 +12,7 @@ __all__ = ["providers"]
 
 def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
     """Providers by the names that checks use as parameters, for `gate.runner.Facts`. Nothing is read before it is asked for."""
-    from gate.facts import catalog, code, datastore, environment, features, logs, migrations, modules
+    from gate.facts import catalog, code, datastore, environment, features, logs, migrations, modules, secret_places
 
     return {
         "subject": lambda: subject,
@@ -24,5 +24,9 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         "environment": lambda: environment.read(subject),
         "logs": lambda: logs.read(subject),
         "code": lambda: code.read(subject),
+        "repository_scan": lambda: secret_places.of_repository(subject),
+        "history_scan": lambda: secret_places.of_commits(subject),
+        "package_scan": lambda: secret_places.of_packages(subject),
+        "document_scan": lambda: secret_places.of_documents(subject),
         "features": lambda: features.read(subject),
     }

@@ -15,12 +15,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gate.errors import GateError
-from gate.facts import throwaway, tree
+from gate.facts import secret_places, throwaway, tree
 from gate.facts.connections import backend_of, database_name, with_database
 from gate.facts.providers import providers
 from gate.facts.subject import Subject
 from gate.facts.throwaway import ThrowawayDatabase
-from gate.facts.worlds import BackendLog, Deployment, MigrationScript, PlantedFlow, ScenarioFolder
+from gate.facts.worlds import (
+    BackendLog,
+    Deployment,
+    DocumentFolder,
+    MigrationScript,
+    PackageCopy,
+    PlantedFlow,
+    RepositoryCopy,
+    ScenarioFolder,
+)
 from gate.model import Outcome
 from gate.registry import Item, Saboteur
 from gate.runner import Facts, run
@@ -89,6 +98,21 @@ def _world(name: str, subject: Subject) -> Iterator[tuple[Any, Subject]]:
         with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
             path = Path(shutil.copytree(subject.features, Path(folder, "features")))
             yield ScenarioFolder(path=path), replace(subject, features=path)
+    elif name == "repository":
+        if subject.repository is None:
+            raise GateError("the subject names no repository to break")
+        with _copy_of_repository(subject.repository) as repository:
+            yield repository, replace(subject, repository=repository.path, commits="released..HEAD")
+    elif name == "package":
+        if not subject.artefacts:
+            raise GateError("the subject names no built package to break")
+        with _copy_of_file(subject.artefacts[0]) as path:
+            yield PackageCopy(path=path), replace(subject, artefacts=(path,))
+    elif name == "documents":
+        with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
+            for path in subject.documents:
+                (shutil.copytree if path.is_dir() else shutil.copy)(path, Path(folder, path.name))
+            yield DocumentFolder(path=Path(folder)), replace(subject, documents=(Path(folder),))
     else:
         raise GateError(f"no throw-away world is called {name!r}")
 
@@ -107,6 +131,21 @@ def _copy_of_database(subject: Subject) -> Iterator[ThrowawayDatabase]:
     server = subject.scratch_url or with_database(url, "postgres")
     with throwaway.on_postgres(server, template=database_name(url)) as database:
         yield database
+
+
+@contextmanager
+def _copy_of_repository(source: Path) -> Iterator[RepositoryCopy]:
+    """Its tracked files, in a repository of their own whose one commit is tagged `released`."""
+    with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
+        copy = RepositoryCopy(path=Path(folder))
+        for name, path in secret_places.files_of(source):
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, Path(folder, name), follow_symlinks=False)
+        copy.git("init", "--quiet", "--initial-branch", "main")
+        copy.git("add", "--all", "--force")
+        copy.commit("the release before")
+        copy.git("tag", "released")
+        yield copy
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gate.facts.allowances import Allowance
 from gate.facts.expected import ExpectedSchema
 
 __all__ = ["EnvironmentRules", "ImportedModule", "Journals", "Route", "Subject"]
@@ -70,7 +71,7 @@ class Subject:
     datastore: a factory or its import string, see `gate.facts.datastore`; empty tests the database's own upsert.
     migration, baseline: SQL files, see `gate.facts.migrations`.
     name: of the release. repository: its root, when it is known; commits: those of the release, as FIRST..LAST; artefacts: built
-    packages.
+    packages; documents: generated ones, and the journals of runs; allowances: secrets that somebody answers for.
     environment: the settings of the deployment, or environment_file: the .env file or manifest that holds them (of the service
     environment_service); example_environment: the documented ones with their example values, or example_file with them.
     logs: log files of the backend. canaries: values that went through the backend and must not be in a log, by what they are.
@@ -83,6 +84,8 @@ class Subject:
     repository: Path | None = None
     commits: str = ""
     artefacts: tuple[Path, ...] = ()
+    documents: tuple[Path, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
     database_url: str = field(default="", repr=False)
     scratch_url: str = field(default="", repr=False)
     schema: ExpectedSchema

@@ -7,7 +7,10 @@ Each is a copy; nothing here touches what is being released. Databases are in `g
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +18,16 @@ from typing import Protocol
 from gate.errors import GateError
 from gate.facts.statements import split
 
-__all__ = ["BackendLog", "Deployment", "MigrationScript", "PlantedFlow", "ScenarioFolder"]
+__all__ = [
+    "BackendLog",
+    "Deployment",
+    "DocumentFolder",
+    "MigrationScript",
+    "PackageCopy",
+    "PlantedFlow",
+    "RepositoryCopy",
+    "ScenarioFolder",
+]
 
 
 class PlantedFlow(Protocol):
@@ -88,3 +100,64 @@ class ScenarioFolder:
     def clear(self) -> None:
         for file in self.path.rglob("*.feature"):
             file.unlink()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryCopy:
+    """A repository of its own with the files of the subject's, in one commit."""
+
+    path: Path
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """A tracked file."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git("add", "--force", "--", name)
+
+    def archive(self, name: str, member: str, content: str) -> None:
+        """A tracked archive with one file in it."""
+        with zipfile.ZipFile(self.path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(member, content)
+        self.git("add", "--force", "--", name)
+
+    def commit(self, message: str) -> None:
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def git(self, *arguments: str) -> None:
+        """Raises GateError when git refuses. No settings of this machine have a part in it."""
+        who = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER")
+               for field, value in (("NAME", "golive"), ("EMAIL", "golive@golive.invalid"))}  # fmt: skip
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        run = subprocess.run(
+            ["git", "-C", str(self.path), *arguments],
+            capture_output=True, text=True, check=False,
+            env={**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
+        )  # fmt: skip
+        if run.returncode:
+            raise GateError(f"git {arguments[0]} in a throw-away repository: {run.stderr.strip()}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageCopy:
+    """A copy of a built package, a wheel or another zip."""
+
+    path: Path
+
+    def add(self, name: str, content: str) -> None:
+        """Raises GateError when the package is no zip."""
+        try:
+            with zipfile.ZipFile(self.path, "a", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(name, content)
+        except zipfile.BadZipFile:
+            raise GateError(f"{self.path.name} is no wheel, to which nothing can be added") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFolder:
+    """A copy of the generated documents."""
+
+    path: Path
+
+    def write(self, name: str, content: str) -> None:
+        (self.path / name).write_text(content, encoding="utf-8")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from gate.facts.connections import with_database
 from gate.facts.flow import FlowObservations
 from gate.facts.sabotage import answer, sabotaged
 from gate.facts.subject import Subject
+from gate.facts.worlds import RepositoryCopy
 from gate.model import Outcome, Status
 from gate.registry import Item, Saboteur
 from harness.datastores import Database, open_database
@@ -151,6 +154,10 @@ def _worlds(spec: str, workdir: Path) -> Iterator[Subject]:
                 observe(target, system.pace, system.evolution)
             yield replace(
                 subject_of(database, system),
+                repository=_repository(workdir),
+                commits="released..HEAD",
+                artefacts=(_package(workdir),),
+                documents=(_documents(workdir),),
                 datastore=DATASTORE,
                 scratch_url=with_database(database.url, "postgres") if database.backend == "postgresql" else "",
                 environment=_deployment(system.secrets),
@@ -168,6 +175,40 @@ def _own(spec: str) -> Iterator[Database]:
         return
     with open_database(spec) as server, server.throwaway() as database:
         yield database
+
+
+def _repository(workdir: Path) -> Path:
+    """A repository with the reference as the release before, and a commit after it."""
+    from harness.reference import PACKAGE
+
+    copy = RepositoryCopy(path=workdir / "repository")
+    shutil.copytree(PACKAGE, copy.path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    copy.git("init", "--quiet", "--initial-branch", "main")
+    copy.git("add", "--all")
+    copy.commit("the release before")
+    copy.git("tag", "released")
+    copy.write("README.md", "# The release\n")
+    copy.commit("the release")
+    return copy.path
+
+
+def _package(workdir: Path) -> Path:
+    """The reference as a wheel holds it."""
+    from harness.reference import PACKAGE
+
+    path = workdir / "reference-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as package:
+        for file in sorted(PACKAGE.rglob("*.py")):
+            if "tests" not in file.parts:
+                package.write(file, file.relative_to(PACKAGE.parent).as_posix())
+    return path
+
+
+def _documents(workdir: Path) -> Path:
+    folder = workdir / "documents"
+    folder.mkdir()
+    (folder / "RELEASE_GATE_RESULTS.md").write_text("# Results\n\nSent to ****9999.\n", encoding="utf-8")
+    return folder
 
 
 def _deployment(made: Mapping[str, str]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from gate.facts import throwaway
 from gate.facts.subject import Subject
+from gate.facts.worlds import RepositoryCopy
 from gate.registry import Kind, Registry, registry
 from gate.tests.worlds.subjects import WORLDS, subject
 
@@ -33,7 +34,22 @@ def postgres_world(postgres_url: str) -> Iterator[str]:
         yield database.url
 
 
+@pytest.fixture(scope="session")
+def sample_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = RepositoryCopy(path=tmp_path_factory.mktemp("repository"))
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    for path in sorted((WORLDS / "sample_backend").glob("*.py")):
+        repository.write(f"sample_backend/{path.name}", path.read_bytes())
+    repository.commit("the release before")
+    repository.git("tag", "released")
+    repository.write("README.md", "# A sample\n")
+    repository.commit("the release")
+    return repository.path
+
+
 @pytest.fixture
-def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Subject]:
+def sample(request: pytest.FixtureRequest, tmp_path: Path, sample_repository: Path) -> Callable[[str], Subject]:
     """The sample backend on a migrated database of the kind that is asked for."""
-    return lambda backend: subject(tmp_path, database_url=request.getfixturevalue(f"{backend}_world"))
+    return lambda backend: subject(
+        tmp_path, database_url=request.getfixturevalue(f"{backend}_world"), repository=sample_repository
+    )

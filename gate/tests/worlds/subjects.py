@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,11 +56,24 @@ OBSERVED = FlowObservations(
 )
 
 
-def subject(folder: Path, *, database_url: str = "") -> Subject:
-    """The sample backend with its log in `folder`."""
+def subject(folder: Path, *, database_url: str = "", repository: Path | None = None) -> Subject:
+    """The sample backend with its log in `folder`. `repository` has a commit that is tagged `released`, and one after it."""
     log = folder / "backend.log"
     log.write_text('{"time":"2026-01-22T10:00:00Z","level":"info","phone":"****9999","apikey":"[MASKED]"}\n', encoding="utf-8")
+    package = folder / "sample_backend-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in sorted((WORLDS / "sample_backend").glob("*.py")):
+            archive.write(path, f"sample_backend/{path.name}")
+    run = folder / "run"
+    run.mkdir(exist_ok=True)
+    (run / "journal.jsonl").write_text(
+        '{"id": "smoke.send", "evidence": [{"label": "to", "value": "****9999"}]}\n', encoding="utf-8"
+    )
     return Subject(
+        repository=repository or WORLDS / "sample_backend",
+        commits="released..HEAD" if repository else "",
+        artefacts=(package,),
+        documents=(run,),
         database_url=database_url,
         schema=load("seed"),
         modules=MODULES,
