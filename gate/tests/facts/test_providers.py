@@ -12,6 +12,7 @@ from gate.facts import migrations
 from gate.facts.expected import load
 from gate.facts.providers import providers
 from gate.facts.subject import Subject
+from gate.model import Status
 from gate.registry import Kind, registry
 from gate.runner import Facts, run
 
@@ -24,13 +25,17 @@ def test_every_fact_that_a_check_names_is_provided() -> None:
 def test_a_subject_of_which_nothing_is_known_passes_nothing() -> None:
     subject = Subject(schema=load("seed"))
     outcomes = run(registry(Kind.CHECK).load("gate.checks"), Facts(providers(subject)))
-    assert {str(outcome.status) for outcome in outcomes} == {"error"}
+    # What may be left out of a release is left out with a reason, and policy decides; everything else could not be looked at.
+    left_out = {outcome.id for outcome in outcomes if outcome.status is Status.SKIP}
+    assert left_out == {"secrets.history", "secrets.package", "secrets.documents"}
+    assert {str(outcome.status) for outcome in outcomes if outcome.id not in left_out} == {"error"}
     assert all("\n" not in outcome.reason for outcome in outcomes)
 
 
 def test_no_fact_imports_an_orm_or_what_is_under_test() -> None:
     code = (
-        "import sys; from gate.registry import Kind, registry; registry(Kind.CHECK).load('gate.checks');"
+        "import sys; from gate.model import Status
+from gate.registry import Kind, registry; registry(Kind.CHECK).load('gate.checks');"
         "from gate.facts.providers import providers; from gate.facts.expected import load;"
         "from gate.facts.subject import Subject;"
         "providers(Subject(schema=load('seed')));"
