@@ -34,8 +34,7 @@ def test_a_subject_of_which_nothing_is_known_passes_nothing() -> None:
 
 def test_no_fact_imports_an_orm_or_what_is_under_test() -> None:
     code = (
-        "import sys; from gate.model import Status
-from gate.registry import Kind, registry; registry(Kind.CHECK).load('gate.checks');"
+        "import sys; from gate.registry import Kind, registry; registry(Kind.CHECK).load('gate.checks');"
         "from gate.facts.providers import providers; from gate.facts.expected import load;"
         "from gate.facts.subject import Subject;"
         "providers(Subject(schema=load('seed')));"
