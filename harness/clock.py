@@ -78,6 +78,10 @@ class VirtualClock:
         with self._lock:
             return self._read()
 
+    def ahead(self) -> float:
+        """Seconds by which it is ahead of the machine's own time: what a database, which cannot be moved, has to be told."""
+        return (self.now() - datetime.now(UTC)).total_seconds()
+
     @property
     def frozen(self) -> bool:
         return self._resumed_at is None

@@ -32,12 +32,15 @@ from reference_impl.use_cases.login import Authentication
 from reference_impl.use_cases.outbound import OutboundMessages
 from reference_impl.use_cases.readiness import Readiness
 from reference_impl.use_cases.reconcile import Reconciliation
+from reference_impl.use_cases.stopping import Stop
 from reference_impl.use_cases.units import Units
 
 __all__ = ["Backend", "Services", "build"]
 
 # Between the end of a call on our side and the last moment at which the provider may still have sent.
 _RECONCILE_MARGIN_S = 30.0
+# Beyond the longest call that a stopping worker waits for.
+_DRAIN_MARGIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +84,10 @@ class Backend:
         )
         self._log = JsonLog(path=settings.log_file, level=settings.log_level, clock=clock, secrets=known)
         self._metrics = PrometheusMetrics()
-        self._database = Database(settings.database_url, pool_size=settings.database_pool_size)
-        self._queue = JobQueue(settings.database_url, metrics=self._metrics)
+        self._database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool_size)
+        self._queue = JobQueue(
+            settings.database_url, metrics=self._metrics, drain_s=settings.evolution_timeout_seconds + _DRAIN_MARGIN_S
+        )
         self._events = EventBroker()
         self._relay = PostgresRelay(settings.database_url, broker=self._events, clock=clock)
         self._passwords = ArgonPasswords()
@@ -93,6 +98,7 @@ class Backend:
             metrics=self._metrics,
             timeout_s=settings.evolution_timeout_seconds,
         )
+        self._stop = stop = Stop(clock)
         jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
         connections = Connections(
             store=self._database,
@@ -107,9 +113,10 @@ class Backend:
         )
         outbound = OutboundMessages(
             store=self._database,
-            clock=clock,
+            stop=stop,
             provider=self._provider,
             connections=connections,
+            queue=self._queue,
             events=self._events,
             metrics=self._metrics,
             provider_timeout_s=settings.evolution_timeout_seconds,
@@ -118,7 +125,7 @@ class Backend:
         )
         reconciliation = Reconciliation(
             store=self._database,
-            clock=clock,
+            stop=stop,
             provider=self._provider,
             outbound=outbound,
             queue=self._queue,
@@ -127,7 +134,7 @@ class Backend:
         )
         campaigns = CampaignService(
             store=self._database,
-            clock=clock,
+            stop=stop,
             outbound=outbound,
             queue=self._queue,
             metrics=self._metrics,
@@ -135,12 +142,24 @@ class Backend:
             provider_timeout_s=settings.evolution_timeout_seconds,
             jitter=jitter,
         )
+        inbound = InboundMessages(
+            store=self._database,
+            clock=clock,
+            connections=connections,
+            outbound=outbound,
+            reconciliation=reconciliation,
+            queue=self._queue,
+            events=self._events,
+            metrics=self._metrics,
+        )
         self._worker = Worker(
             clock=clock,
+            stop=stop,
             queue=self._queue,
             store=self._database,
             connections=connections,
             outbound=outbound,
+            inbound=inbound,
             campaigns=campaigns,
             reconciliation=reconciliation,
             poll_s=settings.evolution_poll_seconds,
@@ -163,18 +182,10 @@ class Backend:
             connections=connections,
             contacts=Contacts(store=self._database, clock=clock),
             outbound=outbound,
-            inbound=InboundMessages(
-                store=self._database,
-                clock=clock,
-                connections=connections,
-                outbound=outbound,
-                reconciliation=reconciliation,
-                events=self._events,
-                metrics=self._metrics,
-            ),
+            inbound=inbound,
             campaigns=campaigns,
             readiness=Readiness(store=self._database, provider=self._provider, clock=clock, metrics=self._metrics),
-            closing=asyncio.Event(),
+            closing=stop.event,
             version=_version(),
             started=clock.monotonic(),
         )
@@ -237,7 +248,7 @@ class Backend:
                 await self._open(stack)
                 if self._settings.worker_in_process or self._database.is_embedded:
                     stack.push_async_callback(_stop, asyncio.ensure_future(self._worker.run()))
-                stack.callback(self.services.closing.set)
+                stack.callback(self._stop.request)
                 yield
         finally:
             self._running -= 1

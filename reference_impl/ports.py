@@ -68,6 +68,10 @@ class Clock(Protocol):
         """As `sleep`, for a time limit that is hoped not to be reached."""
         ...
 
+    def ahead(self) -> float:
+        """Seconds by which this clock was moved over the machine's own; 0 for a clock that nobody moves."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
@@ -128,6 +132,10 @@ class Queue(Protocol):
 
     async def wake(self, task: str, key: str) -> None:
         """Asks that `task` runs soon for `key`; one waiting wake-up for the same pair is enough."""
+        ...
+
+    async def wake_many(self, task: str, keys: Sequence[str]) -> None:
+        """As `wake` for each key, in one go."""
         ...
 
     def handle(self, task: str, handler: Callable[[str], Awaitable[None]]) -> None:
@@ -263,7 +271,9 @@ class Connections(Protocol):
         """Only for bodies that name no instance; whoever knows an instance compares its secret in constant time instead."""
         ...
 
-    async def all_active(self) -> list[Connection]: ...
+    async def units_to_poll(self, before: datetime) -> list[UUID]:
+        """Units whose connection was not polled since `before`."""
+        ...
 
     async def save(self, connection: Connection, *, expected_epoch: int) -> bool:
         """Writes every field but the pace; False when somebody else accepted a change since `expected_epoch`."""
@@ -341,14 +351,24 @@ class Messages(Protocol):
         """Those whose worker went away in the middle of a call; locked, and skipped when another worker has them."""
         ...
 
-    async def due_queued(self, now: datetime, limit: int) -> list[Message]:
-        """Messages outside campaigns that wait for a try nobody makes."""
+    async def units_with_queued(self, now: datetime) -> list[UUID]:
+        """Units with messages outside campaigns that wait for a try nobody makes."""
         ...
 
-    async def due_unknown(self, now: datetime, limit: int) -> list[Message]: ...
+    async def due_queued(self, unit_id: UUID, now: datetime, limit: int) -> list[Message]:
+        """The unit's messages outside campaigns that wait for a try nobody makes; locked, and skipped when another worker has
+        them.
+        """
+        ...
 
-    async def unknown_to(self, unit_id: UUID, phones: Sequence[str], text: str) -> list[Message]:
-        """Messages of doubtful outcome to one of these numbers with this text, oldest first, locked."""
+    async def units_with_unknown(self, now: datetime) -> list[UUID]:
+        """Units with a message whose outcome is to be looked up now."""
+        ...
+
+    async def due_unknown(self, unit_id: UUID, now: datetime, limit: int) -> list[Message]: ...
+
+    async def doubtful_to(self, unit_id: UUID, phones: Sequence[str], text: str) -> list[Message]:
+        """Messages under way or of unknown outcome to one of these numbers with this text, oldest first, locked."""
         ...
 
     async def page(
@@ -403,7 +423,9 @@ class Campaigns(Protocol):
 
     async def processing(self, unit_id: UUID) -> list[Campaign]: ...
 
-    async def units_with_work(self) -> list[UUID]: ...
+    async def units_with_work(self, *, idle_since: datetime) -> list[UUID]:
+        """Units with a running campaign whose number has been free since `idle_since`: nobody sends there."""
+        ...
 
     async def due_scheduled(self, now: datetime) -> list[Campaign]: ...
 
@@ -439,6 +461,13 @@ class Quarantine(Protocol):
 
 class UnitOfWork(Protocol):
     """One open transaction with the repositories on it."""
+
+    @property
+    def now(self) -> datetime:
+        """When it began, by the storage's own clock, which all processes share: leases, due times and the pace of a number are
+        judged by it alone. A clock that was moved moves it as far.
+        """
+        ...
 
     @property
     def units(self) -> Units: ...

@@ -293,6 +293,9 @@ class _HastyClock:
     def monotonic(self) -> float:
         return 4 * self._clock.monotonic()
 
+    def ahead(self) -> float:
+        return self._clock.ahead() + (self.now() - self._clock.now()).total_seconds()
+
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds / 4)
 

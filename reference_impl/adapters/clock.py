@@ -23,3 +23,6 @@ class SystemClock:
 
     async def limit(self, seconds: float) -> None:
         await self.sleep(seconds)
+
+    def ahead(self) -> float:
+        return 0.0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
+from reference_impl.adapters.clock import SystemClock
 from reference_impl.adapters.database import Database
 from reference_impl.adapters.repositories import SqlUnitOfWork
 
@@ -25,7 +26,7 @@ class ContactStore:
 
     def __init__(self, url: str) -> None:
         self._runner = asyncio.Runner()
-        self._database = Database(url, pool_size=1)
+        self._database = Database(url, clock=SystemClock(), pool_size=1)
         self._unit = self._runner.run(self._open())
 
     @property

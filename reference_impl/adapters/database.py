@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from reference_impl.adapters import schema
 from reference_impl.adapters.repositories import SqlUnitOfWork
 from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError
 from reference_impl.domain.invariants import existing
+from reference_impl.ports import Clock
 
 __all__ = ["Database"]
 
@@ -27,10 +29,14 @@ _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalE
 
 
 class Database:
-    """One database. `open` before use, `close` after; both belong to one event loop."""
+    """One database. `open` before use, `close` after; both belong to one event loop.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    Transactions know the database's time. It cannot be moved, so `clock` says how far the time of this process was.
+    """
+
+    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10) -> None:
         self._url = _async_url(url)
+        self._clock = clock
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
         # SQLite in memory lives as long as its one connection, so its transactions take turns.
@@ -81,7 +87,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raises StorageUnavailableError when no query is answered."""
-        async with self._transaction(_SYSTEM) as connection:
+        async with self._transaction(_SYSTEM) as (connection, _):
             await connection.execute(sa.text("SELECT 1"))
 
     def connections_in_use(self) -> int:
@@ -96,26 +102,26 @@ class Database:
         Raises StorageUnavailableError when the database cannot be used; then nothing was changed. Do not nest.
         """
         scope = _SYSTEM if unit_id is None else f"app.unit_id = '{UUID(str(unit_id))}'"
-        async with self._transaction(scope) as connection:
-            yield SqlUnitOfWork(connection)
+        async with self._transaction(scope) as (connection, now):
+            yield SqlUnitOfWork(connection, now)
 
     @contextlib.asynccontextmanager
-    async def _transaction(self, scope: str) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, scope: str) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
         engine = self._engine
         if engine is None:
             raise StorageUnavailableError("The database is not open")
         try:
             if self._turn is not None:
                 async with self._turn, engine.begin() as connection:
-                    yield connection
+                    yield connection, self._clock.now()
                 return
-            connection = await self._begun(engine, scope)
+            connection, now = await self._begun(engine, scope)
             async with contextlib.aclosing(connection), connection.begin():
-                yield connection
+                yield connection, now + timedelta(seconds=self._clock.ahead())
         except (*_UNAVAILABLE, psycopg.OperationalError) as error:
             raise StorageUnavailableError("The database cannot be used now") from error
 
-    async def _begun(self, engine: AsyncEngine, scope: str) -> AsyncConnection:
+    async def _begun(self, engine: AsyncEngine, scope: str) -> tuple[AsyncConnection, datetime]:
         # When the server has restarted, every pooled connection is dead, and each is found so once. Nothing was done on it yet.
         for _ in range(self._pool_size):
             with contextlib.suppress(psycopg.OperationalError):
@@ -123,19 +129,24 @@ class Database:
         return await _begin(engine, scope)
 
 
-async def _begin(engine: AsyncEngine, scope: str) -> AsyncConnection:
-    """A connection in a new transaction with its scope set: one round trip, where a ping, BEGIN and a setting would be three."""
+async def _begin(engine: AsyncEngine, scope: str) -> tuple[AsyncConnection, datetime]:
+    """A connection in a new transaction with its scope set, and the server's time: one round trip, where a ping, BEGIN, a setting
+    and a question would be four.
+    """
     connection = await engine.connect()
     try:
         raw = await connection.get_raw_connection()
         driver: psycopg.AsyncConnection[Any] = existing(raw.driver_connection, "a connection that is checked out has one")
         # Several statements cannot be prepared.
-        await driver.execute(f"BEGIN; SET LOCAL {scope}".encode(), prepare=False)
+        answers = await driver.execute(f"BEGIN; SET LOCAL {scope}; SELECT clock_timestamp()".encode(), prepare=False)
+        while answers.nextset():
+            pass
+        (now,) = existing(await answers.fetchone(), "a SELECT without FROM has one row")
     except BaseException:
         await connection.invalidate()
         await connection.close()
         raise
-    return connection
+    return connection, now
 
 
 def _async_url(url: str) -> sa.URL:

@@ -27,6 +27,9 @@ _COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...
         (("inbound", "received"),),
     ),
     "message_retries": ("message_retries_total", "Provider calls for a message after its first", (), ()),
+    "claims_lost": ("message_claims_lost_total", "Attempts not begun because somebody else had the message", (), ()),
+    "messages_taken_over": ("messages_taken_over_total", "Messages left in the middle of a call by a lost process", (), ()),
+    "jobs_taken_over": ("jobs_taken_over_total", "Sweeps that put jobs of a lost worker back", (), ()),
     "provider_calls": ("provider_calls_total", "Calls to the provider", ("operation", "outcome"), ()),
     "provider_throttled": ("provider_throttled_total", "Answers of the provider that asked for a pause", (), ()),
     "reconciled": (

@@ -1,4 +1,4 @@
-"""The repositories: every statement of the backend. Times come in as parameters, so that one clock decides everything."""
+"""The repositories: every statement of the backend. Times come in as parameters: those of the transaction they run in."""
 
 from __future__ import annotations
 
@@ -197,9 +197,13 @@ class Connections(_Repository):
         statement = sa.select(table).where(table.c.webhook_secret == secret, table.c.provider == provider)
         return await self._one(Connection, statement)
 
-    async def all_active(self) -> list[Connection]:
+    async def units_to_poll(self, before: datetime) -> list[UUID]:
+        """Units whose connection was not polled since `before`."""
         table = self._table
-        return await self._all(Connection, sa.select(table).where(table.c.instance_id.is_not(None)).order_by(table.c.unit_id))
+        statement = sa.select(table.c.unit_id).where(
+            table.c.instance_id.is_not(None), sa.or_(table.c.last_poll_at.is_(None), table.c.last_poll_at <= before)
+        )
+        return list((await self._connection.execute(statement)).scalars())
 
     async def save(self, connection: Connection, *, expected_epoch: int) -> bool:
         """Writes every field but the pace; False when somebody else accepted a change since `expected_epoch`."""
@@ -437,35 +441,43 @@ class Messages(_Repository):
     async def stale_sending(self, now: datetime, limit: int) -> list[Message]:
         """Those whose worker went away in the middle of a call; locked, and skipped when another worker has them."""
         table = self._table
-        statement = self._select().where(table.c.status == "sending", table.c.direction == "outbound", table.c.lease_until <= now)
+        statement = self._select().where(_in("sending"), table.c.direction == "outbound", table.c.lease_until <= now)
         return await self._all(Message, statement.order_by(table.c.lease_until).limit(limit).with_for_update(skip_locked=True))
 
-    async def due_queued(self, now: datetime, limit: int) -> list[Message]:
-        """Messages outside campaigns that wait for a try nobody makes."""
-        table, recipients = self._table, schema.campaign_recipients
-        in_campaign = sa.exists().where(recipients.c.message_id == table.c.id)
-        statement = self._select().where(
-            table.c.status == "queued",
-            table.c.direction == "outbound",
-            sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now),
-            sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
-            ~in_campaign,
-        )
-        return await self._all(Message, statement.order_by(table.c.next_attempt_at).limit(limit))
+    async def units_with_queued(self, now: datetime) -> list[UUID]:
+        """Units with messages outside campaigns that wait for a try nobody makes."""
+        statement = sa.select(self._table.c.unit_id).where(*self._queued(now)).distinct()
+        return list((await self._connection.execute(statement)).scalars())
 
-    async def due_unknown(self, now: datetime, limit: int) -> list[Message]:
+    async def due_queued(self, unit_id: UUID, now: datetime, limit: int) -> list[Message]:
+        """The unit's messages outside campaigns that wait for a try nobody makes; locked, and skipped when another worker has
+        them.
+        """
+        table = self._table
+        statement = self._select().where(table.c.unit_id == unit_id, *self._queued(now)).order_by(table.c.next_attempt_at)
+        return await self._all(Message, statement.limit(limit).with_for_update(skip_locked=True, of=table))
+
+    async def units_with_unknown(self, now: datetime) -> list[UUID]:
+        """Units with a message whose outcome is to be looked up now."""
+        table = self._table
+        statement = sa.select(table.c.unit_id).where(
+            _in("unknown"), table.c.direction == "outbound", table.c.next_attempt_at <= now
+        )
+        return list((await self._connection.execute(statement.distinct())).scalars())
+
+    async def due_unknown(self, unit_id: UUID, now: datetime, limit: int) -> list[Message]:
         table = self._table
         statement = self._select().where(
-            table.c.status == "unknown", table.c.direction == "outbound", table.c.next_attempt_at <= now
+            table.c.unit_id == unit_id, _in("unknown"), table.c.direction == "outbound", table.c.next_attempt_at <= now
         )
         return await self._all(Message, statement.order_by(table.c.next_attempt_at).limit(limit))
 
-    async def unknown_to(self, unit_id: UUID, phones: Sequence[str], text: str) -> list[Message]:
-        """Messages of doubtful outcome to one of these numbers with this text, oldest first, locked."""
+    async def doubtful_to(self, unit_id: UUID, phones: Sequence[str], text: str) -> list[Message]:
+        """Messages under way or of unknown outcome to one of these numbers with this text, oldest first, locked."""
         table = self._table
         statement = self._select().where(
             table.c.unit_id == unit_id,
-            table.c.status == "unknown",
+            _in("sending", "unknown"),
             table.c.external_id.is_(None),
             table.c.recipient_phone.in_(phones),
             table.c.content == text,
@@ -521,8 +533,23 @@ class Messages(_Repository):
         found["queue_age"] = max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
         return found
 
+    def _queued(self, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+        table, recipients = self._table, schema.campaign_recipients
+        return (
+            _in("queued"),
+            table.c.direction == "outbound",
+            sa.or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now),
+            sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
+            ~sa.exists().where(recipients.c.message_id == table.c.id),
+        )
+
     def _select(self) -> sa.Select[Any]:
         return sa.select(*_columns(self._table, Message))
+
+
+def _in(*statuses: str) -> sa.ColumnElement[bool]:
+    # Written out: for a parameter the planner cannot know that a partial index has the rows.
+    return schema.messages.c.status.in_([sa.literal_column(f"'{status}'") for status in statuses])
 
 
 class Campaigns(_Repository):
@@ -646,13 +673,18 @@ class Campaigns(_Repository):
             .with_for_update(),
         )
 
-    async def units_with_work(self) -> list[UUID]:
-        table = self._table
-        return list(
-            (
-                await self._connection.execute(sa.select(table.c.unit_id).where(table.c.status == "processing").distinct())
-            ).scalars()
+    async def units_with_work(self, *, idle_since: datetime) -> list[UUID]:
+        """Units with a running campaign whose number has been free since `idle_since`: nobody sends there."""
+        table, connections = self._table, schema.unit_whatsapp_connections
+        statement = (
+            sa.select(table.c.unit_id)
+            .join(connections, connections.c.unit_id == table.c.unit_id)
+            .where(
+                table.c.status == "processing",
+                sa.or_(connections.c.next_send_at.is_(None), connections.c.next_send_at <= idle_since),
+            )
         )
+        return list((await self._connection.execute(statement.distinct())).scalars())
 
     async def due_scheduled(self, now: datetime) -> list[Campaign]:
         table = self._table
@@ -725,7 +757,8 @@ class Quarantine(_Repository):
 class SqlUnitOfWork:
     """One open transaction with the repositories on it."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self.now = now
         self.units = Units(connection)
         self.users = Users(connection)
         self.refresh_tokens = RefreshTokens(connection)

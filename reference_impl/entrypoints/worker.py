@@ -13,10 +13,17 @@ from uuid import UUID
 from reference_impl.adapters.queue import JobQueue
 from reference_impl.domain.errors import StorageUnavailableError
 from reference_impl.ports import Clock, Store
-from reference_impl.use_cases.campaigns import WAKE, CampaignService
+from reference_impl.use_cases.campaigns import WAKE as CAMPAIGNS
+from reference_impl.use_cases.campaigns import CampaignService
+from reference_impl.use_cases.connections import WAKE as POLL
 from reference_impl.use_cases.connections import Connections
+from reference_impl.use_cases.inbound import WAKE as REPLAY
+from reference_impl.use_cases.inbound import InboundMessages
+from reference_impl.use_cases.outbound import WAKE as SEND
 from reference_impl.use_cases.outbound import OutboundMessages
+from reference_impl.use_cases.reconcile import WAKE as RECONCILE
 from reference_impl.use_cases.reconcile import Reconciliation
+from reference_impl.use_cases.stopping import Stop
 
 if TYPE_CHECKING:
     from reference_impl.settings import Settings
@@ -26,44 +33,62 @@ __all__ = ["Worker", "run_worker"]
 _SWEEP_S: Final = 5.0
 _QUEUE_PAUSE_S: Final = 5.0
 _HOUSEKEEPING_S: Final = 3600.0
-# Units with a running campaign at the same time in one process; each is a coroutine that mostly sleeps.
-_CONCURRENCY: Final = 100
 _EARLY_UPDATES_KEPT: Final = timedelta(days=7)
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """`run` works until it is cancelled. Several workers on one database share the work."""
+    """`run` works until it is cancelled, then ends what is under way. Several workers on one database share the work.
+
+    Everything is done by jobs. The sweep only finds rows that nobody is working on and queues jobs for them: a wake-up, or the
+    worker that had it, may have been lost.
+    """
 
     def __init__(
         self,
         *,
         clock: Clock,
+        stop: Stop,
         queue: JobQueue,
         store: Store,
         connections: Connections,
         outbound: OutboundMessages,
+        inbound: InboundMessages,
         campaigns: CampaignService,
         reconciliation: Reconciliation,
         poll_s: float,
     ) -> None:
         self._clock = clock
+        self._stop = stop
         self._queue = queue
         self._store = store
         self._connections = connections
         self._outbound = outbound
+        self._inbound = inbound
         self._campaigns = campaigns
         self._reconciliation = reconciliation
         self._poll_s = poll_s
-        queue.handle(WAKE, self._run_campaigns)
-        queue.handle("poll", self._poll)
+        queue.handle(CAMPAIGNS, self._for_unit(campaigns.run))
+        queue.handle(POLL, self._for_unit(connections.poll))
+        queue.handle(REPLAY, self._replay)
+        queue.handle(SEND, self._for_unit(outbound.send_due))
+        queue.handle(RECONCILE, self._for_unit(reconciliation.run))
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(_QUEUE_PAUSE_S, self._work_queue))
-            tasks.create_task(self._every(self._poll_s, self._connections.poll_all))
-            tasks.create_task(self._every(_SWEEP_S, self._sweep))
-            tasks.create_task(self._every(_HOUSEKEEPING_S, self._keep_house))
+        jobs = asyncio.ensure_future(self._every(_QUEUE_PAUSE_S, self._queue.run))
+        rounds = [
+            asyncio.ensure_future(self._every(self._poll_s, self._poll)),
+            asyncio.ensure_future(self._every(_SWEEP_S, self._sweep)),
+            asyncio.ensure_future(self._every(_HOUSEKEEPING_S, self._keep_house)),
+        ]
+        try:
+            await asyncio.gather(jobs, *rounds)
+        finally:
+            # New jobs are not found any more; those under way see the request, and their calls are waited for.
+            self._stop.request()
+            for task in (*rounds, jobs):
+                task.cancel()
+            await asyncio.gather(*rounds, jobs, return_exceptions=True)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -75,27 +100,36 @@ class Worker:
                 _log.exception("work failed", extra={"work": work.__name__})
             await self._clock.sleep(seconds)
 
-    async def _work_queue(self) -> None:
-        # Ends only by an error, such as a lost connection; then it is begun anew.
-        await self._queue.run(concurrency=_CONCURRENCY)
-
     async def _sweep(self) -> None:
-        await self._campaigns.start_scheduled()
-        await self._campaigns.wake_all()
-        await self._outbound.recover()
-        await self._reconciliation.run()
+        for work in (
+            self._queue.take_over,
+            self._campaigns.start_scheduled,
+            self._campaigns.wake_all,
+            self._outbound.recover,
+            self._reconciliation.wake_all,
+        ):
+            try:
+                await work()
+            except Exception:
+                # One that fails must not keep the others from their turn.
+                _log.exception("work failed", extra={"work": work.__name__})
+
+    async def _poll(self) -> None:
+        await self._connections.wake_polls(self._poll_s)
 
     async def _keep_house(self) -> None:
-        now = self._clock.now()
         async with self._store.unit_of_work(None) as work:
-            await work.refresh_tokens.delete_expired(now)
-            await work.messages.drop_updates_before(now - _EARLY_UPDATES_KEPT)
+            await work.refresh_tokens.delete_expired(work.now)
+            await work.messages.drop_updates_before(work.now - _EARLY_UPDATES_KEPT)
 
-    async def _run_campaigns(self, key: str) -> None:
-        await self._campaigns.run(UUID(key))
+    async def _replay(self, key: str) -> None:
+        await self._inbound.replay(UUID(key))
 
-    async def _poll(self, key: str) -> None:
-        await self._connections.poll(UUID(key))
+    def _for_unit(self, work: Callable[[UUID], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+        async def run(key: str) -> None:
+            await work(UUID(key))
+
+        return run
 
 
 def run_worker(settings: Settings) -> None:

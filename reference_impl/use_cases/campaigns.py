@@ -14,8 +14,9 @@ from reference_impl.domain.errors import ConflictError, InvalidInputError, NotCo
 from reference_impl.domain.messages import TextError, check_text
 from reference_impl.domain.pacing import next_slot
 from reference_impl.domain.records import Campaign, Contact, Message, Recipient
-from reference_impl.ports import Clock, Metrics, Queue, Store, UnitOfWork
+from reference_impl.ports import Metrics, Queue, Store, UnitOfWork
 from reference_impl.use_cases.outbound import OutboundMessages
+from reference_impl.use_cases.stopping import Stop
 
 __all__ = ["WAKE", "CampaignService", "CampaignView"]
 
@@ -25,6 +26,8 @@ _FARTHEST: Final = timedelta(days=366)
 _PAST_TOLERATED: Final = timedelta(minutes=1)
 # The number is held this long beyond the provider's timeout: a worker that dies gives it back by itself.
 _HOLD_MARGIN_S: Final = 30.0
+# Whoever runs a unit's campaigns moves the number's next send on; after this long without, nobody does.
+_IDLE: Final = timedelta(seconds=10)
 # Until reconciling has decided whether a doubtful recipient is tried again.
 _DOUBT_PAUSE_S: Final = 5.0
 _COUNTED: Final = ("pending", "sent", "delivered", "read", "failed", "unknown")
@@ -50,7 +53,7 @@ class CampaignService:
         self,
         *,
         store: Store,
-        clock: Clock,
+        stop: Stop,
         outbound: OutboundMessages,
         queue: Queue,
         metrics: Metrics,
@@ -59,7 +62,7 @@ class CampaignService:
         jitter: random.Random,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._stop = stop
         self._outbound = outbound
         self._queue = queue
         self._metrics = metrics
@@ -78,7 +81,6 @@ class CampaignService:
         delivery_policy: str,
     ) -> CampaignView:
         """Raises InvalidInputError for what cannot be sent or scheduled, NotFoundError when a contact is not the unit's."""
-        now = self._clock.now()
         try:
             check_text(content)
         except TextError as error:
@@ -86,26 +88,26 @@ class CampaignService:
         ids = list(dict.fromkeys(contact_ids))
         if not 0 < len(ids) <= _RECIPIENTS_ALLOWED:
             raise InvalidInputError(f"contactIds: 1 to {_RECIPIENTS_ALLOWED} contacts")
-        if scheduled_at is not None and not now - _PAST_TOLERATED <= scheduled_at <= now + _FARTHEST:
-            raise InvalidInputError("scheduledAt: between now and a year from now")
-        campaign = Campaign(
-            id=uuid4(),
-            unit_id=unit_id,
-            name=name,
-            content=content,
-            status="draft" if scheduled_at is None else "scheduled",
-            delivery_policy=delivery_policy,
-            scheduled_at=scheduled_at,
-            started_at=None,
-            completed_at=None,
-            resume_at=None,
-            pause_reason=None,
-            error=None,
-            metadata={},
-            created_at=now,
-            updated_at=now,
-        )
         async with self._store.unit_of_work(unit_id) as work:
+            if scheduled_at is not None and not work.now - _PAST_TOLERATED <= scheduled_at <= work.now + _FARTHEST:
+                raise InvalidInputError("scheduledAt: between now and a year from now")
+            campaign = Campaign(
+                id=uuid4(),
+                unit_id=unit_id,
+                name=name,
+                content=content,
+                status="draft" if scheduled_at is None else "scheduled",
+                delivery_policy=delivery_policy,
+                scheduled_at=scheduled_at,
+                started_at=None,
+                completed_at=None,
+                resume_at=None,
+                pause_reason=None,
+                error=None,
+                metadata={},
+                created_at=work.now,
+                updated_at=work.now,
+            )
             contacts = {contact.id: contact for contact in await work.contacts.existing(unit_id, ids)}
             if len(contacts) != len(ids):
                 raise NotFoundError("Not found")
@@ -164,31 +166,32 @@ class CampaignService:
 
     async def start_scheduled(self) -> None:
         """Starts every campaign whose time has come; one whose unit is not connected is paused."""
-        now = self._clock.now()
         async with self._store.unit_of_work(None) as work:
-            for campaign in await work.campaigns.due_scheduled(now):
+            for campaign in await work.campaigns.due_scheduled(work.now):
                 connection = await work.connections.of_unit(campaign.unit_id)
                 started = await self._start(work, campaign)
                 if connection is None or connection.status != "connected":
                     await work.campaigns.save(replace(started, status="paused", pause_reason="disconnected"))
 
     async def wake_all(self) -> None:
-        """Wakes a worker for every unit with a running campaign: a wake-up may have been lost with its worker."""
+        """Wakes a worker for every unit whose campaigns nobody runs: a wake-up, or who had it, may have been lost."""
         async with self._store.unit_of_work(None) as work:
-            units = await work.campaigns.units_with_work()
-        for unit_id in units:
-            await self._queue.wake(WAKE, str(unit_id))
+            units = await work.campaigns.units_with_work(idle_since=work.now - _IDLE)
+        await self._queue.wake_many(WAKE, [str(unit_id) for unit_id in units])
 
     async def run(self, unit_id: UUID) -> None:
-        """Sends what runs in the unit until nothing is left, everything is paused, or the unit is not connected."""
+        """Sends what runs in the unit until nothing is left, everything is paused, the unit is not connected, or this process is
+        to end: then another worker is woken.
+        """
         while (wait := await self._step(unit_id)) is not None:
-            if wait > 0:
-                await self._clock.sleep(wait)
+            if self._stop.requested or (wait > 0 and not await self._stop.sleep(wait)):
+                await self._queue.wake(WAKE, str(unit_id))
+                return
 
     async def _step(self, unit_id: UUID) -> float | None:
         """At most one send; seconds until the next step, None when there is nothing more to do."""
-        now = self._clock.now()
         async with self._store.unit_of_work(unit_id) as work:
+            now = work.now
             connection = await work.connections.of_unit(unit_id)
             running = bool(await work.campaigns.processing(unit_id))
             if connection is None or not running:
@@ -206,10 +209,11 @@ class CampaignService:
             _, outcome = await self._outbound.attempt(message)
             asked_s = outcome.retry_after_s
         finally:
-            slot = next_slot(self._clock.now(), gap_s=self._gap_s, jitter=self._jitter.random(), asked_s=asked_s)
             async with self._store.unit_of_work(unit_id) as work:
+                now = work.now
+                slot = next_slot(now, gap_s=self._gap_s, jitter=self._jitter.random(), asked_s=asked_s)
                 await work.connections.set_next_send(unit_id, slot)
-        return (slot - self._clock.now()).total_seconds()
+        return (slot - now).total_seconds()
 
     async def _wait_for_slot(self, work: UnitOfWork, unit_id: UUID, now: datetime) -> float | None:
         connection = await work.connections.of_unit(unit_id)
@@ -223,7 +227,7 @@ class CampaignService:
 
     async def _begin(self, work: UnitOfWork, campaign: Campaign, recipient: Recipient) -> Message | None:
         """The recipient's message with an attempt begun; None when this recipient gets none (any more)."""
-        now = self._clock.now()
+        now = work.now
         if recipient.phone is None:
             await work.campaigns.fail_recipient(recipient.id, "contact has no phone", now)
             return None
@@ -278,7 +282,7 @@ class CampaignService:
         return _DOUBT_PAUSE_S if doubtful else None
 
     async def _start(self, work: UnitOfWork, campaign: Campaign) -> Campaign:
-        now = self._clock.now()
+        now = work.now
         started = replace(
             campaign,
             status="processing",
@@ -301,7 +305,6 @@ class CampaignService:
         pause_reason: str | None,
         needs_connection: bool = False,
     ) -> CampaignView:
-        now = self._clock.now()
         async with self._store.unit_of_work(unit_id) as work:
             campaign = await work.campaigns.get(unit_id, campaign_id, lock=True)
             if campaign is None:
@@ -311,7 +314,7 @@ class CampaignService:
             if campaign.status != status:
                 if needs_connection:
                     await self._require_connection(work, unit_id)
-                campaign = replace(campaign, status=status, pause_reason=pause_reason, resume_at=None, updated_at=now)
+                campaign = replace(campaign, status=status, pause_reason=pause_reason, resume_at=None, updated_at=work.now)
                 await work.campaigns.save(campaign)
                 self._metrics.count("campaigns", status=status)
             return await self._view(work, campaign)

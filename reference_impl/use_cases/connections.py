@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -23,11 +22,12 @@ from reference_impl.domain.invariants import existing
 from reference_impl.domain.records import Connection
 from reference_impl.ports import Clock, Events, Metrics, Provider, Queue, Store, UnitOfWork
 
-__all__ = ["PROVIDER", "Connections"]
+__all__ = ["PROVIDER", "WAKE", "Connections"]
+
+WAKE: Final = "poll"
 
 PROVIDER: Final = "evolution"
 _CONNECT_LEASE: Final = timedelta(seconds=90)
-_POLLS_AT_ONCE: Final = 10
 _QR_LOOKS: Final = 3
 _QR_PAUSE_S: Final = 1.0
 # A drop shows `close` for milliseconds up to seconds before the provider is back by itself.
@@ -105,7 +105,7 @@ class Connections:
             raise ProviderFailedError(error.sentence, details=error.details) from error
         async with self._store.unit_of_work(unit_id) as work:
             current = existing(await work.connections.of_unit(unit_id, lock=True), "connections are never deleted")
-            now = self._clock.now()
+            now = work.now
             closed = replace(
                 current,
                 status="disconnected",
@@ -126,8 +126,8 @@ class Connections:
         errors.
         """
         fresh = self._new_secret()
-        now = self._clock.now()
         async with self._store.unit_of_work(unit_id) as work:
+            now = work.now
             current = await work.connections.of_unit(unit_id, lock=True)
             if current is None or current.instance_id is None:
                 raise NotFoundError("Not found")
@@ -156,12 +156,12 @@ class Connections:
         current = await work.connections.by_instance(instance_id, PROVIDER, lock=True)
         if current is None:
             return None
-        now = self._clock.now()
+        now = work.now
         changed = apply_event(current, event, now)
         if changed is None:
             if is_outdated(current, event):
                 self._metrics.count("connection_events", outcome="outdated")
-                await self._queue.wake("poll", str(current.unit_id))
+                await self._queue.wake(WAKE, str(current.unit_id))
             return None
         await self._store_change(work, current, changed, now)
         return changed if (changed.status, changed.qr_code) != (current.status, current.qr_code) else None
@@ -172,8 +172,8 @@ class Connections:
 
     async def fail(self, unit_id: UUID, detail: str) -> None:
         """The provider refused this unit as a whole (key, instance): nothing can be sent until somebody acts."""
-        now = self._clock.now()
         async with self._store.unit_of_work(unit_id) as work:
+            now = work.now
             current = await work.connections.of_unit(unit_id, lock=True)
             if current is None or current.status == "error":
                 return
@@ -190,20 +190,11 @@ class Connections:
         _log.error("provider refuses the unit", extra={"unit_id": str(unit_id), "detail": detail})
         await self._announce(failed)
 
-    async def poll_all(self) -> None:
-        """Compares every connection with what the provider says."""
+    async def wake_polls(self, interval_s: float) -> None:
+        """Wakes a worker for every connection that was not polled for `interval_s` seconds."""
         async with self._store.unit_of_work(None) as work:
-            connections = await work.connections.all_active()
-        slots = asyncio.Semaphore(_POLLS_AT_ONCE)
-
-        async def poll(unit_id: UUID) -> None:
-            async with slots:
-                await self.poll(unit_id)
-
-        results = await asyncio.gather(*(poll(connection.unit_id) for connection in connections), return_exceptions=True)
-        for connection, result in zip(connections, results, strict=True):
-            if isinstance(result, Exception):
-                _log.error("poll failed", extra={"unit_id": str(connection.unit_id)}, exc_info=result)
+            units = await work.connections.units_to_poll(work.now - timedelta(seconds=interval_s))
+        await self._queue.wake_many(WAKE, [str(unit_id) for unit_id in units])
 
     async def poll(self, unit_id: UUID) -> None:
         """Corrects a missed event. A provider that cannot be reached makes the connection degraded and changes nothing else."""
@@ -242,8 +233,8 @@ class Connections:
         """The connection as it is when there is nothing to do; else the leased row, committed with its secret, and whether
         it is new.
         """
-        now = self._clock.now()
         async with self._store.unit_of_work(unit_id) as work:
+            now = work.now
             await work.connections.add_if_absent(unit_id=unit_id, instance_id=instance_name(unit_id), provider=PROVIDER, now=now)
             current = existing(await work.connections.of_unit(unit_id, lock=True), "added above")
             if current.connect_lease_until is not None and current.connect_lease_until > now:
@@ -281,7 +272,7 @@ class Connections:
             qr_code = await self._provider.request_qr(instance)
         if qr_code is None:
             # The instance may be open already, and its event lost.
-            await self._queue.wake("poll", str(unit_id))
+            await self._queue.wake(WAKE, str(unit_id))
         return qr_code
 
     async def _register_again(self, instance_id: str, url: str) -> None:
@@ -291,8 +282,8 @@ class Connections:
             await self._provider.set_webhook(instance_id, webhook_url=url)
 
     async def _finish(self, leased: Connection, qr_code: str | None) -> Connection:
-        now = self._clock.now()
         async with self._store.unit_of_work(leased.unit_id) as work:
+            now = work.now
             current = existing(await work.connections.of_unit(leased.unit_id, lock=True), "connections are never deleted")
             finished = replace(current, connect_lease_until=None)
             # A webhook may have told more meanwhile: a newer QR, or the scan itself.
@@ -314,8 +305,8 @@ class Connections:
         return finished
 
     async def _give_up(self, leased: Connection, error: ProviderFailedError | ProviderUnavailableError) -> None:
-        now = self._clock.now()
         async with self._store.unit_of_work(leased.unit_id) as work:
+            now = work.now
             current = existing(await work.connections.of_unit(leased.unit_id, lock=True), "connections are never deleted")
             failed = replace(current, connect_lease_until=None, last_error=error.sentence, updated_at=now)
             if current.connection_epoch == leased.connection_epoch:
@@ -346,10 +337,9 @@ class Connections:
     async def _look(self, unit_id: UUID) -> tuple[ConnectionEvent, int] | None:
         """What the provider says, as an event, when it differs from what is stored; and the epoch it was compared with."""
         async with self._store.unit_of_work(unit_id) as work:
-            connection = await work.connections.of_unit(unit_id)
+            connection, now = await work.connections.of_unit(unit_id), work.now
         if connection is None or connection.instance_id is None or connection.webhook_secret is None:
             return None
-        now = self._clock.now()
         if connection.connect_lease_until is not None and connection.connect_lease_until > now:
             return None
         error: str | None = None
@@ -359,7 +349,7 @@ class Connections:
         except (ProviderFailedError, ProviderUnavailableError) as failure:
             error = failure.sentence
         async with self._store.unit_of_work(unit_id) as work:
-            await work.connections.note_poll(connection.id, now=self._clock.now(), error=error)
+            await work.connections.note_poll(connection.id, now=work.now, error=error)
         if error is not None:
             self._metrics.count("connection_events", outcome="poll_failed")
         match state, connection.status:

@@ -18,6 +18,7 @@ from reference_impl.domain.webhooks import (
     InboundMessage,
     MalformedEventError,
     NoInstanceError,
+    StatusUpdate,
     connection_event,
     echo,
     inbound_messages,
@@ -26,12 +27,14 @@ from reference_impl.domain.webhooks import (
     status_updates,
     strip_secrets,
 )
-from reference_impl.ports import Clock, Events, Metrics, Store, UnitOfWork
+from reference_impl.ports import Clock, Events, Metrics, Queue, Store, UnitOfWork
 from reference_impl.use_cases.connections import PROVIDER, Connections
 from reference_impl.use_cases.outbound import OutboundMessages
 from reference_impl.use_cases.reconcile import Reconciliation
 
-__all__ = ["InboundMessages", "Receipt"]
+__all__ = ["WAKE", "InboundMessages", "Receipt"]
+
+WAKE: Final = "replay"
 
 _HEAD_KEPT: Final = 4096
 _QUARANTINE_BODY_KEPT: Final = 256 * 1024
@@ -73,10 +76,12 @@ class InboundMessages:
         connections: Connections,
         outbound: OutboundMessages,
         reconciliation: Reconciliation,
+        queue: Queue,
         events: Events,
         metrics: Metrics,
     ) -> None:
         self._store = store
+        self._queue = queue
         self._clock = clock
         self._connections = connections
         self._outbound = outbound
@@ -102,14 +107,14 @@ class InboundMessages:
         except MalformedEventError as error:
             return await self._quarantine_unread(provider, secret, body, str(error), len(body))
         async with self._store.unit_of_work(None) as work:
-            connection = await work.connections.by_instance(envelope.instance, provider)
+            connection, now = await work.connections.by_instance(envelope.instance, provider), work.now
         label = envelope.event if is_known_event(envelope.event) else "unknown"
         if connection is None:
             self._metrics.count("webhooks", event=label, outcome="unknown_instance")
             self._metrics.count("unknown_instance")
             _log.warning("webhook for an instance that is not known", extra={"webhook_event": label})
             return Receipt(warning="unknown_instance")
-        if not self._is_secret_of(connection, secret):
+        if not _is_secret_of(connection, secret, now):
             self._metrics.count("webhooks", event=label, outcome="wrong_secret")
             _log.warning("webhook with a wrong secret", extra={"unit_id": str(connection.unit_id)})
             wait = self._wrong_secrets.wait_s(envelope.instance, self._clock.monotonic())
@@ -121,6 +126,13 @@ class InboundMessages:
         outcome = receipt.warning or ("duplicate" if receipt.duplicate else "processed")
         self._metrics.count("webhooks", event=label, outcome=outcome)
         return receipt
+
+    async def replay_all(self, limit: int) -> list[UUID]:
+        """Wakes a worker for each of the oldest deliveries in quarantine; which those are."""
+        async with self._store.unit_of_work(None) as work:
+            kept = [entry.id for entry in await work.quarantine.open(limit)]
+        await self._queue.wake_many(WAKE, [str(quarantine_id) for quarantine_id in kept])
+        return kept
 
     async def refuse_oversized(self, provider: str, secret: str, head: bytes, size: int) -> None:
         """Keeps the head of a body that was too large to read."""
@@ -143,20 +155,9 @@ class InboundMessages:
             effects = _Effects(poison=[str(error)])
         async with self._store.unit_of_work(None) as work:
             problem = "; ".join(sorted(set(effects.poison))) or None
-            await work.quarantine.note_replay(quarantine_id, error=problem, now=self._clock.now())
+            await work.quarantine.note_replay(quarantine_id, error=problem, now=work.now)
         await self._tell(effects)
         return Receipt(warning="quarantined" if effects.poison else None)
-
-    def _is_secret_of(self, connection: Connection, secret: str) -> bool:
-        now = self._clock.now()
-        overlap = connection.previous_webhook_secret_expires_at
-        previous = connection.previous_webhook_secret if overlap is not None and now < overlap else None
-        given = secret.encode("utf-8", "surrogatepass")
-        # Both are always compared, so that the time tells nothing.
-        matches = [
-            hmac.compare_digest(given, (valid or "").encode()) and bool(valid) for valid in (connection.webhook_secret, previous)
-        ]
-        return any(matches)
 
     async def _process(self, connection: Connection, envelope: Envelope, body: bytes) -> Receipt:
         try:
@@ -210,7 +211,7 @@ class InboundMessages:
     async def _store_message(self, work: UnitOfWork, unit_id: UUID, found: InboundMessage) -> Message | None:
         if await work.messages.by_external_id(unit_id, found.external_id) is not None:
             return None
-        now = self._clock.now()
+        now = work.now
         contact = await work.contacts.get_or_add(
             unit_id=unit_id,
             phone=found.phone,
@@ -225,10 +226,10 @@ class InboundMessages:
         return message if await work.messages.add(message, provider=PROVIDER) else None
 
     async def _acknowledge(self, work: UnitOfWork, unit_id: UUID, envelope: Envelope, effects: _Effects) -> None:
-        for update in status_updates(envelope.data):
-            if isinstance(update, MalformedEventError):
-                effects.poison.append(str(update))
-                continue
+        found = list(status_updates(envelope.data))
+        effects.poison += [str(entry) for entry in found if isinstance(entry, MalformedEventError)]
+        # In one order for every transaction, so that two batches cannot wait for each other's messages.
+        for update in sorted((entry for entry in found if isinstance(entry, StatusUpdate)), key=lambda entry: entry.external_id):
             moved = await self._outbound.acknowledge(work, unit_id, update.external_id, update.status)
             if moved is not None:
                 effects.moved.append(moved)
@@ -273,7 +274,7 @@ class InboundMessages:
                 reason=reason,
                 body=strip_secrets(body, known)[:_QUARANTINE_BODY_KEPT],
                 body_size=size,
-                now=self._clock.now(),
+                now=work.now,
             )
         _log.warning("webhook quarantined", extra={"unit_id": str(connection.unit_id), "reason": reason})
 
@@ -282,6 +283,17 @@ def _latency_s(provider_time: datetime, now: datetime) -> float:
     """Seconds from one to the other, whatever zone the provider pretended: zones differ by whole quarters of an hour."""
     seconds = (now - provider_time).total_seconds() % _ZONE_STEP_S
     return seconds if seconds < _ZONE_STEP_S - 60 else 0.0
+
+
+def _is_secret_of(connection: Connection, secret: str, now: datetime) -> bool:
+    overlap = connection.previous_webhook_secret_expires_at
+    previous = connection.previous_webhook_secret if overlap is not None and now < overlap else None
+    given = secret.encode("utf-8", "surrogatepass")
+    # Both are always compared, so that the time tells nothing.
+    matches = [
+        hmac.compare_digest(given, (valid or "").encode()) and bool(valid) for valid in (connection.webhook_secret, previous)
+    ]
+    return any(matches)
 
 
 def _could_be_secret(secret: str) -> bool:

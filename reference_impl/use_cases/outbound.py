@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from dataclasses import dataclass, replace
@@ -25,10 +26,13 @@ from reference_impl.domain.messages import (
 )
 from reference_impl.domain.phones import PhoneError, normalise_phone, phone_variants
 from reference_impl.domain.records import Contact, Message
-from reference_impl.ports import Clock, Events, Metrics, Provider, Store, UnitOfWork
+from reference_impl.ports import Events, Metrics, Provider, Queue, Store, UnitOfWork
 from reference_impl.use_cases.connections import PROVIDER, Connections
+from reference_impl.use_cases.stopping import Stop
 
-__all__ = ["OutboundMessages", "SendResult"]
+__all__ = ["WAKE", "OutboundMessages", "SendResult"]
+
+WAKE: Final = "send"
 
 # Held beyond the provider's timeout, so that nobody takes over a call that may still be answered.
 _LEASE_MARGIN_S: Final = 30.0
@@ -37,6 +41,8 @@ _LONGEST_WAIT_IN_REQUEST_S: Final = 10.0
 # A message that a crash left behind is not sent out of the blue hours later.
 _WAITS_FOR_CONNECTION: Final = timedelta(minutes=10)
 _BATCH: Final = 100
+# Calls of one unit at the same time: one that hangs does not hold up all the others.
+_CALLS_AT_ONCE: Final = 4
 _CLASS: Final = {
     OutcomeClass.ACCEPTED: "accepted",
     OutcomeClass.NOT_SENT: "failed",
@@ -63,9 +69,10 @@ class OutboundMessages:
         self,
         *,
         store: Store,
-        clock: Clock,
+        stop: Stop,
         provider: Provider,
         connections: Connections,
+        queue: Queue,
         events: Events,
         metrics: Metrics,
         provider_timeout_s: float,
@@ -73,17 +80,18 @@ class OutboundMessages:
         jitter: random.Random,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._stop = stop
         self._provider = provider
         self._connections = connections
+        self._queue = queue
         self._events = events
         self._metrics = metrics
         self._lease = timedelta(seconds=provider_timeout_s + _LEASE_MARGIN_S)
         self._reconcile_grace = timedelta(seconds=reconcile_grace_s)
         self._jitter = jitter
 
-    async def send(self, unit_id: UUID, *, phone: str, text: str, client_message_id: str | None) -> SendResult:
-        """Sends now and waits for the outcome.
+    async def send(self, unit_id: UUID, *, phone: str, text: str, client_message_id: str | None, wait: bool = True) -> SendResult:
+        """Sends now and waits for the outcome, or leaves the sending to a worker when nobody is to `wait`.
 
         Raises InvalidInputError for a phone or text that cannot be sent and for a known key with other parameters,
         NotConnectedError,
@@ -103,19 +111,28 @@ class OutboundMessages:
                 connection = await work.connections.of_unit(unit_id)
                 if connection is None or connection.status != "connected":
                     raise NotConnectedError
-                now = self._clock.now()
                 contact = await work.contacts.get_or_add(
-                    unit_id=unit_id, phone=number, lid=None, name=None, now=now, variants=phone_variants(number)
+                    unit_id=unit_id, phone=number, lid=None, name=None, now=work.now, variants=phone_variants(number)
                 )
                 message = await self.begin(
-                    work, contact, number=number, text=text, client_message_id=client_message_id, policy="at_most_once"
+                    work,
+                    contact,
+                    number=number,
+                    text=text,
+                    client_message_id=client_message_id,
+                    policy="at_most_once",
+                    queued=not wait,
                 )
                 if message is None:
                     taken = existing(client_message_id, "only a key can be taken")
                     earlier = await work.messages.by_client_id(unit_id, taken)
         if earlier is not None:
             return self._replay(earlier, fingerprint)
-        return SendResult(message=await self._until_decided(existing(message, "either made or found")), deduplicated=False)
+        message = existing(message, "either made or found")
+        if not wait:
+            await self._queue.wake(WAKE, str(unit_id))
+            return SendResult(message=message, deduplicated=False)
+        return SendResult(message=await self._until_decided(message), deduplicated=False)
 
     async def get(self, unit_id: UUID, message_id: UUID) -> Message:
         """Raises NotFoundError."""
@@ -126,10 +143,20 @@ class OutboundMessages:
         return message
 
     async def begin(
-        self, work: UnitOfWork, contact: Contact, *, number: str, text: str, client_message_id: str | None, policy: str
+        self,
+        work: UnitOfWork,
+        contact: Contact,
+        *,
+        number: str,
+        text: str,
+        client_message_id: str | None,
+        policy: str,
+        queued: bool = False,
     ) -> Message | None:
-        """Stores a new message with its first attempt begun, for `attempt`; None when the unit has this key already."""
-        now = self._clock.now()
+        """Stores a new message with its first attempt begun, for `attempt`, or `queued` for whoever comes first; None when the
+        unit has this key already.
+        """
+        now = work.now
         message = Message(
             id=uuid4(),
             unit_id=contact.unit_id,
@@ -138,7 +165,7 @@ class OutboundMessages:
             sender="agent",
             content=text,
             message_type="text",
-            status=MessageStatus.SENDING.value,
+            status=(MessageStatus.QUEUED if queued else MessageStatus.SENDING).value,
             external_id=None,
             remote_jid=None,
             recipient_phone=number,
@@ -147,12 +174,12 @@ class OutboundMessages:
             client_message_id=client_message_id,
             params_hash=params_hash(number, text),
             delivery_policy=policy,
-            attempts=1,
+            attempts=0 if queued else 1,
             error_details=None,
-            last_retry_at=now,
-            next_attempt_at=None,
-            lease_until=now + self._lease,
-            lease_token=uuid4(),
+            last_retry_at=None if queued else now,
+            next_attempt_at=now if queued else None,
+            lease_until=None if queued else now + self._lease,
+            lease_token=None if queued else uuid4(),
             provider_timestamp=None,
             sent_at=None,
             delivered_at=None,
@@ -164,24 +191,14 @@ class OutboundMessages:
 
     async def claim(self, work: UnitOfWork, message: Message, *, holder: UUID | None = None) -> Message | None:
         """Begins the next attempt of a queued message; None when it is not queued any more or somebody else holds it."""
-        now = self._clock.now()
         current = await work.messages.get(message.unit_id, message.id, lock=True)
         if current is None or current.status != MessageStatus.QUEUED or current.attempts >= ATTEMPTS_ALLOWED:
+            self._metrics.count("claims_lost")
             return None
-        if current.lease_token != holder and current.lease_until is not None and current.lease_until > now:
+        if current.lease_token != holder and current.lease_until is not None and current.lease_until > work.now:
+            self._metrics.count("claims_lost")
             return None
-        claimed = replace(
-            current,
-            status=MessageStatus.SENDING.value,
-            attempts=current.attempts + 1,
-            last_retry_at=now,
-            next_attempt_at=None,
-            lease_until=now + self._lease,
-            lease_token=uuid4(),
-            updated_at=now,
-        )
-        await work.messages.save(claimed)
-        return claimed
+        return await self._claimed(work, current)
 
     async def attempt(self, message: Message) -> tuple[Message, CallOutcome]:
         """One provider call for a claimed message, with nothing locked meanwhile, and its outcome stored."""
@@ -196,12 +213,13 @@ class OutboundMessages:
             await self._ease_off(message.unit_id, outcome.retry_after_s)
         return stored, outcome
 
-    async def recover(self) -> int:
-        """Takes over what crashed workers left: a call that was under way becomes unknown, a queued message is sent. How many."""
-        now = self._clock.now()
+    async def recover(self) -> None:
+        """Takes over what lost workers left: a call that was under way becomes unknown, and whoever has waiting messages is
+        woken for.
+        """
         async with self._store.unit_of_work(None) as work:
-            stale = await work.messages.stale_sending(now, _BATCH)
-            for message in stale:
+            now = work.now
+            for message in await work.messages.stale_sending(now, _BATCH):
                 # Its lease outlasted the call by far, so the grace before reconciling has begun long ago.
                 lost = replace(
                     message,
@@ -214,15 +232,25 @@ class OutboundMessages:
                 )
                 await work.messages.save(lost)
                 self._metrics.count("messages", direction="outbound", status="unknown")
-            queued = await work.messages.due_queued(now, _BATCH)
-        for message in queued:
-            await self._send_queued(message)
-        return len(stale) + len(queued)
+                self._metrics.count("messages_taken_over")
+            units = await work.messages.units_with_queued(now)
+        await self._queue.wake_many(WAKE, [str(unit_id) for unit_id in units])
+
+    async def send_due(self, unit_id: UUID) -> None:
+        """Sends what waits in the unit outside campaigns, a few at a time, until nothing is due or this process is to end."""
+        while not self._stop.requested:
+            claimed = await self._claim_due(unit_id)
+            if not claimed:
+                return
+            results = await asyncio.gather(*(self.attempt(message) for message in claimed), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
 
     async def acknowledge(self, work: UnitOfWork, unit_id: UUID, external_id: str, status: MessageStatus) -> Message | None:
         """Moves the message with this provider id forward; kept for later when there is none yet. The message when it changed."""
         message = await work.messages.by_external_id(unit_id, external_id, lock=True)
-        now = self._clock.now()
+        now = work.now
         if message is None:
             await work.messages.keep_update(unit_id, external_id, status.value, now)
             # The row may have been given this id between the look and the note.
@@ -288,37 +316,55 @@ class OutboundMessages:
             message, _ = await self.attempt(message)
             if message.status != MessageStatus.QUEUED or message.next_attempt_at is None:
                 return message
-            wait = (message.next_attempt_at - self._clock.now()).total_seconds()
-            if wait > _LONGEST_WAIT_IN_REQUEST_S:
+            wait = (message.next_attempt_at - message.updated_at).total_seconds()
+            # Who is not waited for here is sent by a worker.
+            if wait > _LONGEST_WAIT_IN_REQUEST_S or not await self._stop.sleep(wait):
                 return message
-            await self._clock.sleep(wait)
             claimed = await self._claim_alone(message)
             if claimed is None:
                 return await self.get(message.unit_id, message.id)
             message = claimed
 
-    async def _send_queued(self, message: Message) -> None:
-        async with self._store.unit_of_work(message.unit_id) as work:
-            connection = await work.connections.of_unit(message.unit_id)
-            connected = connection is not None and connection.status == "connected"
-            expired = message.created_at + _WAITS_FOR_CONNECTION < self._clock.now()
-            claimed = await self.claim(work, message, holder=message.lease_token) if connected or expired else None
-        if claimed is None:
-            return
-        if connected:
-            await self.attempt(claimed)
-        else:
-            await self._store_outcome(
-                claimed, CallOutcome(kind=OutcomeClass.REJECTED, detail="WhatsApp not connected for this unit")
-            )
+    async def _claim_due(self, unit_id: UUID) -> list[Message]:
+        """The next attempts of a few messages, begun; those that waited for a connection for too long have failed."""
+        given_up = []
+        async with self._store.unit_of_work(unit_id) as work:
+            connection = await work.connections.of_unit(unit_id)
+            due = await work.messages.due_queued(unit_id, work.now, _CALLS_AT_ONCE)
+            if connection is not None and connection.status == "connected":
+                return [await self._claimed(work, message) for message in due]
+            for message in due:
+                if message.created_at + _WAITS_FOR_CONNECTION < work.now:
+                    outcome = CallOutcome(kind=OutcomeClass.REJECTED, detail="WhatsApp not connected for this unit")
+                    given_up.append(self._after(message, outcome, work.now))
+                    await work.messages.save(given_up[-1])
+        for message in given_up:
+            self._metrics.count("messages", direction="outbound", status=message.status)
+            await self.announce(message)
+        return []
+
+    async def _claimed(self, work: UnitOfWork, current: Message) -> Message:
+        """The next attempt begun. The row of `current`, which is queued, must be locked."""
+        claimed = replace(
+            current,
+            status=MessageStatus.SENDING.value,
+            attempts=current.attempts + 1,
+            last_retry_at=work.now,
+            next_attempt_at=None,
+            lease_until=work.now + self._lease,
+            lease_token=uuid4(),
+            updated_at=work.now,
+        )
+        await work.messages.save(claimed)
+        return claimed
 
     async def _claim_alone(self, message: Message) -> Message | None:
         async with self._store.unit_of_work(message.unit_id) as work:
             return await self.claim(work, message, holder=message.lease_token)
 
     async def _store_outcome(self, message: Message, outcome: CallOutcome) -> Message:
-        now = self._clock.now()
         async with self._store.unit_of_work(message.unit_id) as work:
+            now = work.now
             current = existing(await work.messages.get(message.unit_id, message.id, lock=True), "messages are never deleted")
             if outcome.kind is OutcomeClass.ACCEPTED and outcome.provider_id is not None:
                 # Proof counts even when the lease was lost meanwhile.
@@ -377,12 +423,12 @@ class OutboundMessages:
                 return replace(freed, status=MessageStatus.FAILED.value)
 
     async def _ease_off(self, unit_id: UUID, asked_s: float | None) -> None:
-        now = self._clock.now()
-        resume_at = now + timedelta(seconds=asked_s) if asked_s else None
         async with self._store.unit_of_work(unit_id) as work:
-            await work.campaigns.pause_all(unit_id, reason="rate_limited", resume_at=resume_at, now=now)
+            resume_at = work.now + timedelta(seconds=asked_s) if asked_s else None
+            # The number first, then its campaigns: the order in which everybody locks them.
             if resume_at is not None:
                 await work.connections.push_next_send(unit_id, resume_at)
+            await work.campaigns.pause_all(unit_id, reason="rate_limited", resume_at=resume_at, now=work.now)
         self._metrics.count("provider_throttled")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, StringConstraints
 from starlette.responses import JSONResponse
 
@@ -37,9 +37,19 @@ class NewContact(BaseModel):
 
 
 @router.post("/messages")
-async def send(caller: Caller, body: NewMessage, request: Request, services: WithServices) -> Response:
+async def send(
+    caller: Caller,
+    body: NewMessage,
+    request: Request,
+    services: WithServices,
+    prefer: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Waits for the outcome; with `Prefer: respond-async` (RFC 7240) the message is queued for a worker and answered with 202."""
     unit_id = await unit_of_body(caller, services, body.unit_id)
-    result = await services.outbound.send(unit_id, phone=body.phone, text=body.message, client_message_id=body.client_message_id)
+    wait = "respond-async" not in (prefer or "").lower()
+    result = await services.outbound.send(
+        unit_id, phone=body.phone, text=body.message, client_message_id=body.client_message_id, wait=wait
+    )
     return _answer(result, request.state.request_id)
 
 

@@ -25,6 +25,7 @@ from harness.target import VirtualPace
 from reference_impl.adapters.queue import apply_schema
 from reference_impl.bootstrap import Backend, build
 from reference_impl.migrations.migrate import migrate, runtime_url
+from reference_impl.ports import Clock
 from reference_impl.settings import Settings
 
 T = TypeVar("T")
@@ -52,8 +53,9 @@ class Unit:
     def whatsapp(self) -> str:
         return f"/units/{self.id}/whatsapp"
 
-    def request(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        return self.system.request(method, path, body, headers=self.headers, **options)
+    def request(self, method: str, path: str, body: Any = None, *, prefer: str = "", **options: Any) -> httpx.Response:
+        headers = self.headers | ({"Prefer": prefer} if prefer else {})
+        return self.system.request(method, path, body, headers=headers, **options)
 
     def get(self, path: str) -> Any:
         answer = self.request("GET", path)
@@ -193,11 +195,11 @@ class System:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     @contextlib.contextmanager
-    def another(self, **environment: str) -> Iterator[httpx.Client]:
-        """A second backend on the same database, clock and provider."""
+    def another(self, *, clock: Clock | None = None, **environment: str) -> Iterator[httpx.Client]:
+        """A second backend on the same database and provider, and on the same clock unless it has its own."""
         with _listening() as listener:
             settings = Settings.from_environment(self.environment | {"LOG_FILE": f"{self.log_path}.other"} | environment)
-            backend = build(settings, clock=self.clock)
+            backend = build(settings, clock=clock or self.clock)
             with (
                 served(backend.app, listener, lifespan=backend.lifespan),
                 httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30, trust_env=False) as client,

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from reference_impl.tests.system.conftest import System
+from reference_impl.tests.system.conftest import PASSWORD, System
 
 
 def test_a_message_is_sent_once_and_acknowledged(system: System) -> None:
@@ -211,3 +211,27 @@ def test_nothing_is_shown_of_a_message_that_does_not_exist(system: System) -> No
 
 def _body(phone: str) -> dict[str, str]:
     return {"phone": phone, "message": "in flight", "clientMessageId": f"key-{phone}"}
+
+
+def test_who_does_not_wait_is_answered_at_once_and_a_worker_sends(system: System) -> None:
+    unit, phone = system.shared(), system.number()
+    body = {"phone": phone, "message": "later", "clientMessageId": f"async-{phone}"}
+    answer = unit.request("POST", "/messages", body, prefer="respond-async")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    message = answer.json()["internalId"]
+    system.eventually(lambda: unit.message(message)["status"] in ("sent", "delivered", "read"))
+    assert len(unit.sent(phone)) == len(unit.calls(phone)) == 1
+    again = unit.request("POST", "/messages", body, prefer="respond-async")
+    assert (again.status_code, again.json()["internalId"], again.json()["deduplicated"]) == (200, message, True)
+
+
+def test_a_queued_message_whose_unit_stays_unconnected_fails_without_another_call(system: System) -> None:
+    unit, phone = system.connected(), system.number()
+    system.control.inject("rate-limited", route="message/sendText", number=phone, count=1, seconds=300)
+    answer = unit.send(phone, "waits")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert unit.request("DELETE", f"{unit.whatsapp}/disconnect").status_code == 200
+    system.clock.advance(700)
+    unit.headers = system.login(unit.email, PASSWORD)
+    system.eventually(lambda: unit.message(answer.json()["internalId"])["status"] == "failed")
+    assert (len(unit.calls(phone)), len(unit.sent(phone))) == (1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,12 +10,16 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import httpx
 import pytest
 
+from harness.clock import VirtualClock
 from harness.target import RealPace
+from reference_impl.bootstrap import build
+from reference_impl.settings import Settings
 from reference_impl.tests.system.conftest import PASSWORD, System
 
 pytestmark = pytest.mark.postgres
@@ -40,6 +45,66 @@ def test_two_workers_keep_the_pace_of_one_number(on_postgres: System) -> None:
     moments = [send["monotonic"] for send in unit.sent()]
     assert len({send["number"] for send in unit.sent()}) == len(moments) == 4
     assert min(later - earlier for earlier, later in pairwise(moments)) >= 2.0
+
+
+class _Skewed:
+    """A machine whose wall clock is wrong by `seconds`, as it is after a jump or without a time server."""
+
+    def __init__(self, clock: VirtualClock, seconds: float) -> None:
+        self._clock = clock
+        self._skew = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._skew
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    async def limit(self, seconds: float) -> None:
+        await self._clock.limit(seconds)
+
+    def ahead(self) -> float:
+        return self._clock.ahead()
+
+
+@pytest.mark.parametrize("skew_s", [3600.0, -3600.0])
+def test_a_worker_whose_clock_is_an_hour_wrong_keeps_the_pace_too(on_postgres: System, skew_s: float) -> None:
+    unit = on_postgres.connected()
+    campaigns = [unit.campaign(3), unit.campaign(3)]
+    with on_postgres.another(clock=_Skewed(on_postgres.clock, skew_s)):
+        for campaign in campaigns:
+            assert unit.post(f"/api/campaigns/{campaign['id']}/dispatch").status_code == 200
+        on_postgres.eventually(
+            lambda: all(unit.get(f"/api/campaigns/{campaign['id']}")["status"] == "completed" for campaign in campaigns)
+        )
+    gaps = [later - earlier for earlier, later in pairwise(send["monotonic"] for send in unit.sent())]
+    assert len(gaps) == 5
+    assert 2.0 <= min(gaps) <= max(gaps) < 15
+
+
+def test_a_worker_whose_clock_is_an_hour_ahead_takes_over_no_call_that_is_under_way(on_postgres: System) -> None:
+    unit, phone = on_postgres.connected(), on_postgres.number()
+    settings = Settings.from_environment(on_postgres.environment | {"WORKER_IN_PROCESS": "false", "LOG_FILE": os.devnull})
+    other = build(settings, clock=_Skewed(on_postgres.clock, 3600))
+
+    async def recover() -> None:
+        async with other.lifespan():
+            await other.services.outbound.recover()
+
+    on_postgres.control.inject("slow-send", instance=unit.instance, number=phone, seconds=2, count=1)
+    body = {"phone": phone, "message": "slow and sure", "clientMessageId": "under-way"}
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(on_postgres.client.post, "/messages", json=body, headers=unit.headers)
+        RealPace().eventually(lambda: bool(unit.calls(phone)), within_s=10, what="the call is under way")
+        asyncio.run(recover())
+        (row,) = on_postgres.rows("SELECT status FROM messages WHERE recipient_phone = :p", p=phone)
+        assert not sending.done(), "the other looked while the call was under way"
+        assert row["status"] == "sending"
+        answer = sending.result(30)
+    assert (answer.status_code, answer.json()["attempts"]) == (200, 1), answer.text
 
 
 def test_one_key_at_two_processes_is_one_send(on_postgres: System) -> None:
