@@ -197,6 +197,10 @@ class Connections(_Repository):
         statement = sa.select(table).where(table.c.webhook_secret == secret, table.c.provider == provider)
         return await self._one(Connection, statement)
 
+    async def all_active(self) -> list[Connection]:
+        table = self._table
+        return await self._all(Connection, sa.select(table).where(table.c.instance_id.is_not(None)).order_by(table.c.unit_id))
+
     async def units_to_poll(self, before: datetime) -> list[UUID]:
         """Units whose connection was not polled since `before`."""
         table = self._table

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from reference_impl.variants import Reach, override
+from reference_impl.variants import Reach, in_every_transaction, override
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
     from reference_impl.domain.records import Message
+    from reference_impl.ports import UnitOfWork
 
 __all__ = ["apply"]
 
@@ -23,13 +25,16 @@ __all__ = ["apply"]
 def apply(backend: Backend, reach: Reach) -> None:
     made: Counter[UUID] = Counter()
 
-    async def send_queued(message: Message) -> None:
-        # Whoever takes a request's message over has made no attempt yet.
-        if message.attempts != made[message.id]:
-            reach()
-        async with backend.store.unit_of_work(message.unit_id) as work:
-            await work.messages.save(replace(message, attempts=made[message.id]))
-        made[message.id] += 1
-        await original(message)
+    def change(work: UnitOfWork) -> None:
+        async def due_queued(unit_id: UUID, now: datetime, limit: int) -> list[Message]:
+            due: list[Message] = await original(unit_id, now, limit)
+            # Whoever takes a request's message over has made no attempt yet.
+            if any(message.attempts != made[message.id] for message in due):
+                reach()
+            counted = [replace(message, attempts=made[message.id]) for message in due]
+            made.update(message.id for message in due)
+            return counted
 
-    original = override(backend.services.outbound, "_send_queued", send_queued)
+        original = override(work.messages, "due_queued", due_queued)
+
+    in_every_transaction(backend, change)

@@ -7,6 +7,7 @@ Killed by: scenario.rotated-secret-expires.
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -22,8 +23,8 @@ __all__ = ["apply"]
 def apply(backend: Backend, reach: Reach) -> None:
     ever: dict[UUID, set[str]] = defaultdict(set)
 
-    def is_secret_of(connection: Connection, secret: str) -> bool:
-        if original(connection, secret):
+    def is_secret_of(connection: Connection, secret: str, now: datetime) -> bool:
+        if original(connection, secret, now):
             ever[connection.unit_id].add(secret)
             return True
         if secret not in ever[connection.unit_id]:

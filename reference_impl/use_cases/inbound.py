@@ -114,7 +114,7 @@ class InboundMessages:
             self._metrics.count("unknown_instance")
             _log.warning("webhook for an instance that is not known", extra={"webhook_event": label})
             return Receipt(warning="unknown_instance")
-        if not _is_secret_of(connection, secret, now):
+        if not self._is_secret_of(connection, secret, now):
             self._metrics.count("webhooks", event=label, outcome="wrong_secret")
             _log.warning("webhook with a wrong secret", extra={"unit_id": str(connection.unit_id)})
             wait = self._wrong_secrets.wait_s(envelope.instance, self._clock.monotonic())
@@ -158,6 +158,16 @@ class InboundMessages:
             await work.quarantine.note_replay(quarantine_id, error=problem, now=work.now)
         await self._tell(effects)
         return Receipt(warning="quarantined" if effects.poison else None)
+
+    def _is_secret_of(self, connection: Connection, secret: str, now: datetime) -> bool:
+        overlap = connection.previous_webhook_secret_expires_at
+        previous = connection.previous_webhook_secret if overlap is not None and now < overlap else None
+        given = secret.encode("utf-8", "surrogatepass")
+        # Both are always compared, so that the time tells nothing.
+        matches = [
+            hmac.compare_digest(given, (valid or "").encode()) and bool(valid) for valid in (connection.webhook_secret, previous)
+        ]
+        return any(matches)
 
     async def _process(self, connection: Connection, envelope: Envelope, body: bytes) -> Receipt:
         try:
@@ -283,17 +293,6 @@ def _latency_s(provider_time: datetime, now: datetime) -> float:
     """Seconds from one to the other, whatever zone the provider pretended: zones differ by whole quarters of an hour."""
     seconds = (now - provider_time).total_seconds() % _ZONE_STEP_S
     return seconds if seconds < _ZONE_STEP_S - 60 else 0.0
-
-
-def _is_secret_of(connection: Connection, secret: str, now: datetime) -> bool:
-    overlap = connection.previous_webhook_secret_expires_at
-    previous = connection.previous_webhook_secret if overlap is not None and now < overlap else None
-    given = secret.encode("utf-8", "surrogatepass")
-    # Both are always compared, so that the time tells nothing.
-    matches = [
-        hmac.compare_digest(given, (valid or "").encode()) and bool(valid) for valid in (connection.webhook_secret, previous)
-    ]
-    return any(matches)
 
 
 def _could_be_secret(secret: str) -> bool:
