@@ -14,15 +14,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from gate.errors import SelectionError
+from gate.difference import Change, Difference
 from gate.model import Decision, Finding, Outcome, Status, Verdict
-from gate.registry import Kind, registry
+from gate.result import DECIDES, documentation_of
+from gate.text import printable, shortened
 
-__all__ = ["ASCII", "UNICODE", "Console", "Symbols", "fix_of", "printable", "summary_lines", "verdict_lines"]
+__all__ = [
+    "ASCII",
+    "UNICODE",
+    "Console",
+    "Symbols",
+    "difference_lines",
+    "fix_of",
+    "printable",
+    "summary_lines",
+    "verdict_lines",
+]
 
 
 # More ids than this with one cause are one trouble, and their separate fixes are not its cure.
 MOST_ALIKE = 3
+# A reason may quote a whole file; the journal has it whole.
+LONGEST_LINE = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +77,6 @@ _COLOURS = {
     Status.SKIP: "dim",
 }
 _DECISION_COLOURS = {Decision.GO: "bold green", Decision.NO_GO: "bold red", Decision.HOLD: "bold yellow"}
-_MEANINGS = {
-    Decision.GO: "exit status 0: everything that is required was answered and passed",
-    Decision.NO_GO: "exit status 1: something that is required failed",
-    Decision.HOLD: "exit status 3: no failure blocks, but something that is required has no answer",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +129,9 @@ _SEED_GROUPS = (
 )
 
 
-def printable(text: str) -> str:
-    """The text in one line, with what would steer a terminal shown as an escape."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
-        for character in " ".join(text.splitlines())
-    )
-
-
 def fix_of(outcome_id: str) -> str:
     """What to do when this id fails, from the documentation of the item that answers it; empty for one that has none."""
-    for kind in (Kind.CHECK, Kind.PROBE, Kind.SIGNAL):
-        try:
-            return registry(kind).get(outcome_id).paragraphs.get("Fix", "")
-        except SelectionError:
-            continue
-    return ""
+    return documentation_of(outcome_id).get("Fix", "")
 
 
 def summary_lines(
@@ -177,8 +172,22 @@ def verdict_lines(verdict: Verdict, *, fix: Callable[[str], str] = fix_of) -> li
             lines.append(f"{title}:")
             lines += _finding_lines(findings, fix if title in ("Blocking", "Unanswered") else lambda _: "")
     lines.append(f"{verdict.passed} of {verdict.answered} passed, by the policy {printable(verdict.policy)}")
-    lines.append(_MEANINGS[verdict.decision])
+    lines.append(f"exit status {verdict.exit_status}: {DECIDES[verdict.decision]}")
     lines.append(str(verdict.decision))
+    return lines
+
+
+def difference_lines(difference: Difference) -> list[str]:
+    """What changed against the run before: a headline, then each change but what is simply as it was."""
+    lines = [f"Changed {printable(difference.headline())}"]
+    for change in Change:
+        alike: dict[str, list[str]] = {}
+        for delta in difference.deltas:
+            if delta.change is change:
+                alike.setdefault(delta.said(), []).append(delta.id)
+        if alike:
+            lines.append(f"  {change}:")
+            lines += [f"    {', '.join(ids)} {printable(shortened(said, LONGEST_LINE))}" for said, ids in alike.items()]
     return lines
 
 
@@ -229,6 +238,10 @@ class Console:
         for status, text in summary_lines(outcomes, symbols=self.symbols, fix=fix):
             self.line(text, style=_COLOURS[status] if status is not None else "")
 
+    def difference(self, difference: Difference) -> None:
+        for text in difference_lines(difference):
+            self.line(text)
+
     def verdict(self, verdict: Verdict, *, fix: Callable[[str], str] = fix_of) -> None:
         *reasons, word = verdict_lines(verdict, fix=fix)
         for text in reasons:
@@ -260,12 +273,18 @@ def _group_lines(
     # Of a group that was only looked at in part nobody can say that it is good.
     status = Status.INCONCLUSIVE if missing and worst is Status.PASS else worst
     yield status, f"{symbols.of[status]} {text}"
+    not_asked: dict[str, list[str]] = {}
     for outcome in answered:
-        if outcome.status is not Status.PASS and outcome.id not in told:
-            yield None, f"    {outcome.id} ({outcome.status}): {printable(outcome.reason)}"
-            advice = fix(outcome.id) if outcome.status is not Status.SKIP else ""
+        if outcome.cause and outcome.id not in told:
+            not_asked.setdefault(outcome.cause, []).append(outcome.id)
+        elif outcome.status is not Status.PASS and outcome.id not in told:
+            yield None, f"    {outcome.id} ({outcome.status}): {printable(shortened(outcome.reason, LONGEST_LINE))}"
+            # What could not be looked at may be in order: its fix would send people to the wrong place.
+            advice = fix(outcome.id) if outcome.status in (Status.FAIL, Status.WARN) else ""
             if advice:
                 yield None, f"      fix: {printable(advice)}"
+    for cause, ids in not_asked.items():
+        yield None, f"    not asked, because of {cause}: {', '.join(ids)}"
 
 
 def _all_good(group: _Group, answered: Sequence[Outcome]) -> str:
@@ -301,11 +320,12 @@ def _finding_lines(findings: Iterable[Finding], fix: Callable[[str], str]) -> It
         by_cause.setdefault(finding.why, []).append(finding.id)
     for why, ids in by_cause.items():
         if len(ids) > MOST_ALIKE:
-            yield f"  {printable(', '.join(ids))}: {printable(why)}"
+            yield f"  {printable(', '.join(ids))}: {printable(shortened(why, LONGEST_LINE))}"
             continue
         for outcome_id in ids:
-            yield f"  {printable(outcome_id)}: {printable(why)}"
-            advice = fix(outcome_id)
+            yield f"  {printable(outcome_id)}: {printable(shortened(why, LONGEST_LINE))}"
+            # What could not be looked at may be in order: its fix would send people to the wrong place.
+            advice = "" if why.startswith("error: ") else fix(outcome_id)
             if advice:
                 yield f"    fix: {printable(advice)}"
 

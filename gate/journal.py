@@ -29,9 +29,11 @@ from gate.masking import Masker
 from gate.model import Evidence, Outcome, Severity, Status, Verdict
 from gate.policy import Policy
 
-__all__ = ["SCHEMA_VERSION", "Journal", "Recording", "conclude", "read", "write_atomically"]
+__all__ = ["JOURNAL", "SCHEMA_VERSION", "Journal", "Recording", "conclude", "read", "write_atomically"]
 
 SCHEMA_VERSION = 1
+# Its name in the directory of a run.
+JOURNAL = "journal.jsonl"
 INTEGRITY_ID = "journal.whole"
 _GENESIS = "0" * 16
 _SEAL = re.compile(rb',"sum":"[0-9a-f]{16}"\}$')

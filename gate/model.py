@@ -85,10 +85,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was found under one id.
+    """What was found under one id. `cause` is the id whose trouble kept this one from being asked, empty for all that was asked.
 
     Raises ValueError where it would mislead: an id out of form, PASS without evidence, any other status without a reason,
-    a negative or endless duration, a time without a zone.
+    a negative or endless duration, a time without a zone, a cause for what is not without an answer.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     duration_s: float = 0.0
     observed_at: datetime
+    cause: str = ""
 
     def __post_init__(self) -> None:
         if not is_outcome_id(self.id):
@@ -107,6 +108,8 @@ class Outcome:
             raise ValueError(f"{self.id}: a pass needs evidence")
         if self.status is not Status.PASS and not self.reason.strip():
             raise ValueError(f"{self.id}: {self.status} needs a reason")
+        if self.cause and self.status in (Status.PASS, Status.WARN, Status.SKIP):
+            raise ValueError(f"{self.id}: what was not asked cannot be {self.status}")
         if not (math.isfinite(self.duration_s) and self.duration_s >= 0):
             raise ValueError(f"{self.id}: duration {self.duration_s} is not a span of time")
         if self.observed_at.tzinfo is None:
@@ -122,7 +125,7 @@ class Outcome:
             "evidence": [item.as_json() for item in self.evidence],
             "duration_s": round(self.duration_s, 6),
             "observed_at": self.observed_at.isoformat(),
-        }
+        } | ({"cause": self.cause} if self.cause else {})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Outcome:
@@ -139,6 +142,7 @@ class Outcome:
             ),
             duration_s=float(record.get("duration_s", 0.0)),
             observed_at=datetime.fromisoformat(record["observed_at"]),
+            cause=str(record.get("cause", "")),
         )
 
 

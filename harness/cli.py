@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -17,9 +18,10 @@ import click
 
 if TYPE_CHECKING:
     from gate.console import Console
-    from gate.journal import Journal
+    from gate.journal import Journal, Recording
     from gate.model import Outcome, Verdict
     from gate.policy import Policy
+    from harness.output import Output, Teller
     from harness.target import Pace, Target
 
 __all__ = ["app", "main"]
@@ -47,6 +49,44 @@ def _format_option(*choices: str) -> _Decorator:
     return click.option(
         "--format", "form", type=click.Choice(choices or FORMATS), default="text", show_default=True, help="How to answer."
     )
+
+
+def _output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--format, --output and --baseline, as one argument `output`."""
+    from harness.output import FORMATS as ALL
+    from harness.output import Output, OutputFile
+
+    @functools.wraps(function)
+    def with_output(*arguments: Any, form: str, files: Sequence[tuple[str, Path]], baseline: Path | None, **more: Any) -> Any:
+        return function(*arguments, output=Output(form=form, files=tuple(files), baseline=baseline), **more)
+
+    for option in (
+        click.option(
+            "--baseline",
+            type=click.Path(path_type=Path, exists=True),
+            default=None,
+            metavar="RUN",
+            help="Say what changed since this run; of a directory of runs, since the last GO in it.",
+        ),
+        click.option(
+            "--output",
+            "files",
+            type=OutputFile(),
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Write this format to a file too, whole or not at all; may be repeated.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(ALL),
+            default="text",
+            show_default=True,
+            help="How to answer on standard output.",
+        ),
+    ):
+        with_output = option(with_output)
+    return with_output
 
 
 def _policy_option(default: str) -> _Decorator:
@@ -102,7 +142,7 @@ def app() -> None:
 @_out_option
 @_database_option
 @_policy_option("rehearsal")
-@_format_option()
+@_output_options
 @click.option(
     "--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Settings of the deployment to check."
 )
@@ -115,7 +155,7 @@ def rehearse(
     out: Path | None,
     database: str,
     policy_name: str,
-    form: str,
+    output: Output,
     env_file: Path | None,
     features: Path | None,
     commits: str,
@@ -137,7 +177,7 @@ def rehearse(
     from gate import policy as policies
     from harness import rehearsal
 
-    policy = policies.load(policy_name)
+    teller = output.teller(policies.load(policy_name))
     directory = out if out is not None else Path(f"golive-run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     plan = rehearsal.plan(
         out=directory,
@@ -150,16 +190,13 @@ def rehearse(
         minutes=minutes,
         seed=seed,
     )
-    console = _console(form)
-    show = _Show(console, total=sum(map(len, plan.expected.values())))
+    show = _Show(teller.console, total=sum(map(len, plan.expected.values())))
     with show:
         rehearsal.rehearse(plan, show)
-    verdict, outcomes = _conclude(directory, policy)
+    verdict, recording = _conclude(directory, teller.policy)
+    _documents(directory, teller.policy, teller.console)
     # Where a bar was shown, nothing else was seen of the single answers.
-    if console.fancy and form == "text":
-        console.summary(outcomes)
-    _documents(directory, policy, console)
-    return _tell(verdict, outcomes, form, console)
+    return teller.tell(verdict, recording, summary=teller.console.fancy)
 
 
 @app.command()
@@ -201,7 +238,7 @@ def init(directory: Path, database: str, name: str, force: bool, schema: bool, e
 )
 @click.option("--log", "logs", type=click.Path(path_type=Path), multiple=True, help="A log of the backend; may be repeated.")
 @_config_option
-@_format_option("text", "json", "junit")
+@_output_options
 @click.pass_context
 def gate(
     context: click.Context,
@@ -212,7 +249,7 @@ def gate(
     out: Path | None,
     env_file: Path | None,
     logs: tuple[Path, ...],
-    form: str,
+    output: Output,
 ) -> int:
     """Run the release gate: schema, datastore, imports, flow, migration, configuration, secrets.
 
@@ -243,9 +280,9 @@ def gate(
         database=database if given["database"] else "",
         policy_name=policy_name if given["policy_name"] else "",
     )
-    console = _console(form)
+    teller = output.teller(planned.policy)
     with _run_directory(out) as directory:
-        show = _Show(console, total=len(planned.items))
+        show = _Show(teller.console, total=len(planned.items))
         with show:
             run_gate(
                 planned.items,
@@ -257,11 +294,9 @@ def gate(
                 release=planned.release,
                 expected=planned.expected,
             )
-        if form == "text":
-            console.summary(show.outcomes)
-        verdict, outcomes = _conclude(directory, planned.policy)
-        planned.record(outcomes, verdict, note=console.line)
-        return _tell(verdict, outcomes, form, console)
+        verdict, recording = _conclude(directory, teller.policy)
+        planned.record(recording.outcomes, verdict, note=teller.console.line)
+        return teller.tell(verdict, recording, summary=True)
 
 
 @gate.command("list")
@@ -368,7 +403,7 @@ def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
 @_policy_option("gate")
 @_out_option
-@_format_option("text", "json", "junit")
+@_output_options
 def e2e(
     target_url: str,
     evolution_url: str,
@@ -378,7 +413,7 @@ def e2e(
     workers: int,
     policy_name: str,
     out: Path | None,
-    form: str,
+    output: Output,
 ) -> int:
     """Run the scenarios against the embedded reference, or against any backend by URL.
 
@@ -393,7 +428,7 @@ def e2e(
     from gate import policy as policies
     from harness.scenarios import FEATURES, read_features, run, select
 
-    policy = policies.load(policy_name)
+    teller = output.teller(policies.load(policy_name))
     selected = select(read_features(features or FEATURES), tags)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
@@ -407,7 +442,7 @@ def e2e(
             on_progress=show.outcome,
         )
 
-    return _on_target(target_url, evolution_url, database, out, policy, form, len(selected), work)
+    return _on_target(target_url, evolution_url, database, out, teller, len(selected), work)
 
 
 @app.command()
@@ -417,7 +452,7 @@ def e2e(
 @click.option("--pause", is_flag=True, help="Wait while a person scans the QR code, drawn in the terminal.")
 @_policy_option("gate")
 @_out_option
-@_format_option("text", "json", "junit")
+@_output_options
 def smoke(
     target_url: str,
     evolution_url: str,
@@ -427,7 +462,7 @@ def smoke(
     pause: bool,
     policy_name: str,
     out: Path | None,
-    form: str,
+    output: Output,
 ) -> int:
     """Run the smoke test after a deployment: eight steps, stopping at the first that fails.
 
@@ -442,7 +477,7 @@ def smoke(
     from harness.smoke import expected_ids
     from harness.smoke.walk import run
 
-    policy = policies.load(policy_name)
+    teller = output.teller(policies.load(policy_name))
 
     def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
         run(
@@ -452,11 +487,11 @@ def smoke(
             unit=unit,
             journal=journal,
             pause=pause,
-            show=lambda text: click.echo(text, err=form != "text"),
+            show=lambda text: click.echo(text, err=teller.form != "text"),
             on_outcome=show.outcome,
         )
 
-    return _on_target(target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True)
+    return _on_target(target_url, evolution_url, database, out, teller, len(expected_ids()), work, with_unit=True)
 
 
 @app.command()
@@ -469,7 +504,7 @@ def smoke(
 )
 @_policy_option("gate")
 @_out_option
-@_format_option("text", "json", "junit")
+@_output_options
 def load(
     target_url: str,
     evolution_url: str,
@@ -480,7 +515,7 @@ def load(
     recipients: tuple[str, ...],
     policy_name: str,
     out: Path | None,
-    form: str,
+    output: Output,
 ) -> int:
     """Put load on a backend with locust and judge the thresholds; zero requests is not a pass.
 
@@ -493,16 +528,14 @@ def load(
     from harness.load import expected_ids
     from harness.load.run import Thresholds, Traffic, run
 
-    policy = policies.load(policy_name)
+    teller = output.teller(policies.load(policy_name))
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         traffic = Traffic(users=users, duration_s=seconds, recipients=recipients)
         thresholds = Thresholds(p95_ms=p95_ms)
         run(target, traffic, thresholds=thresholds, journal=journal, workdir=directory / "load", on_outcome=show.outcome)
 
-    return _on_target(
-        target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True, connected=True
-    )
+    return _on_target(target_url, evolution_url, database, out, teller, len(expected_ids()), work, with_unit=True, connected=True)
 
 
 @app.command()
@@ -514,7 +547,7 @@ def load(
 )
 @_policy_option("gate")
 @_out_option
-@_format_option("text", "json", "junit")
+@_output_options
 def watch(
     target_url: str,
     evolution_url: str,
@@ -524,7 +557,7 @@ def watch(
     recipients: tuple[str, ...],
     policy_name: str,
     out: Path | None,
-    form: str,
+    output: Output,
 ) -> int:
     """Watch the first hour: prove the sources, then judge every signal at T+5, 10, 20, 30 and 60.
 
@@ -540,7 +573,7 @@ def watch(
     from harness.monitor import expected_ids
     from harness.monitor.watch import run
 
-    policy = policies.load(policy_name)
+    teller = output.teller(policies.load(policy_name))
 
     def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
         outcomes = run(
@@ -555,9 +588,7 @@ def watch(
         for outcome in outcomes:
             show.outcome(outcome)
 
-    return _on_target(
-        target_url, evolution_url, database, out, policy, form, len(expected_ids()), work, with_unit=True, connected=True
-    )
+    return _on_target(target_url, evolution_url, database, out, teller, len(expected_ids()), work, with_unit=True, connected=True)
 
 
 @app.command()
@@ -587,8 +618,8 @@ def report(run_directory: Path, policy_name: str, form: str) -> int:
 @app.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @_policy_option("rehearsal")
-@_format_option()
-def judge(run_directory: Path, policy_name: str, form: str) -> int:
+@_output_options
+def judge(run_directory: Path, policy_name: str, output: Output) -> int:
     """Judge a run again, from its journal alone. The exit status is the verdict.
 
     \b
@@ -599,7 +630,8 @@ def judge(run_directory: Path, policy_name: str, form: str) -> int:
     from gate import policy as policies
 
     _load_documentation()
-    return _tell(*_conclude(run_directory, policies.load(policy_name)), form, _console(form))
+    teller = output.teller(policies.load(policy_name))
+    return teller.tell(*_conclude(run_directory, teller.policy))
 
 
 @app.group(cls=Commands)
@@ -835,8 +867,7 @@ def _on_target(
     evolution_url: str,
     database: str,
     out: Path | None,
-    policy: Policy,
-    form: str,
+    teller: Teller,
     expected: int,
     work: Callable[[Target, Pace, Journal, Path, _Show], None],
     *,
@@ -851,7 +882,6 @@ def _on_target(
 
     if evolution_url and not target_url:
         raise click.UsageError("--evolution is the fake behind --target; give both, or neither for the embedded reference")
-    console = _console(form)
     with _run_directory(out) as directory:
         chosen = (
             targets.remote(target_url, evolution_url, os.environ)
@@ -861,9 +891,9 @@ def _on_target(
         with chosen as (target, pace):
             masker = Masker((target.admin_password, target.control_token, target.metrics_token))
             journal = Journal.create(directory / JOURNAL, release=release_of(Path.cwd()), masker=masker)
-            with _Show(console, total=expected) as show:
+            with _Show(teller.console, total=expected) as show:
                 work(target, pace, journal, directory, show)
-        return _tell(*_conclude(directory, policy), form, console)
+        return teller.tell(*_conclude(directory, teller.policy))
 
 
 @contextmanager
@@ -887,8 +917,8 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _conclude(directory: Path, policy: Policy) -> tuple[Verdict, Sequence[Outcome]]:
-    """Judges the journal of a run and leaves the verdict beside it; the verdict and the outcomes that it was made from."""
+def _conclude(directory: Path, policy: Policy) -> tuple[Verdict, Recording]:
+    """Judges the journal of a run and leaves the verdict beside it; the verdict and what it was made from."""
     from gate.journal import conclude, read, write_atomically
     from harness.rehearsal import JOURNAL
 
@@ -897,7 +927,7 @@ def _conclude(directory: Path, policy: Policy) -> tuple[Verdict, Sequence[Outcom
     recording = read(directory / JOURNAL)
     verdict = conclude(recording, policy, _today())
     write_atomically(directory / "verdict.json", json.dumps(verdict.as_json(), ensure_ascii=False, indent=2) + "\n")
-    return verdict, recording.outcomes
+    return verdict, recording
 
 
 def _documents(directory: Path, policy: Policy, console: Console) -> None:
@@ -905,21 +935,6 @@ def _documents(directory: Path, policy: Policy, console: Console) -> None:
 
     paths = render_run(directory, policy, _today())
     console.line(f"Report: {next(path for path in paths if path.suffix == '.html')}")
-
-
-def _tell(verdict: Verdict, outcomes: Sequence[Outcome], form: str, console: Console) -> int:
-    """Shows the verdict in the form that was asked for; the exit status is the same in every form."""
-    if form == "text":
-        console.verdict(verdict)
-    elif form == "junit":
-        from gate.formats.junit import render
-
-        click.echo(render(outcomes, verdict))
-    else:
-        from gate.formats.json import render as render_json
-
-        click.echo(render_json(outcomes, verdict), nl=False)
-    return verdict.exit_status
 
 
 def _load_documentation() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gate.errors import GateError, UsageError
 from gate.facts.providers import providers
-from gate.journal import Journal, read
+from gate.journal import JOURNAL, Journal, read
 from gate.masking import Masker
 from gate.model import Evidence, Outcome, Severity, Status
 from gate.registry import Item, Kind, registry
@@ -48,7 +48,6 @@ __all__ = [
     "scenarios",
 ]
 
-JOURNAL = "journal.jsonl"
 MIGRATION_ID = "migration.applied"
 # Numbers of area code 11, which the provider takes as they are.
 RECIPIENTS = ("5511987650001", "5511987650002", "5511987650003", "5511987650004")

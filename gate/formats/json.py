@@ -5,25 +5,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
 
-from gate.model import Outcome, Status, Verdict
+from gate.model import Status
+from gate.result import Result
+from gate.text import as_json
 
 __all__ = ["SCHEMA_VERSION", "render"]
 
 SCHEMA_VERSION = 1
 
 
-def render(outcomes: Sequence[Outcome], verdict: Verdict) -> str:
+def render(result: Result) -> str:
     """One JSON object and a line end; outcomes in the order of their ids."""
-    counts = Counter(outcome.status for outcome in outcomes)
+    counts = Counter(outcome.status for outcome in result.outcomes)
     document = {
         "schema_version": SCHEMA_VERSION,
-        "verdict": verdict.as_json(),
+        "verdict": result.verdict.as_json(),
+        "release": dict(result.release),
         "counts": {str(status): counts[status] for status in Status},
-        "outcomes": [outcome.as_json() for outcome in sorted(outcomes, key=lambda outcome: outcome.id)],
+        "outcomes": [outcome.as_json() for outcome in sorted(result.outcomes, key=lambda outcome: outcome.id)],
     }
-    # ASCII: a reader in whatever encoding gets the same text, and lone surrogates survive.
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    if result.difference is not None:
+        document["difference"] = result.difference.as_json()
+    return as_json(document, indent=2) + "\n"

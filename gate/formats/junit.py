@@ -1,75 +1,100 @@
-"""JUnit XML for CI: a test suite for each family, a test case for each id.
+"""JUnit XML for CI, as `junit.xsd` beside this file describes it: a test suite for each family, a test case for each id.
 
-A failure is a `failure`; what could not be looked at, or saw too little, is an `error`; what does not apply is `skipped`. A
-warning is told in the suite's output, because the format has no word for it. What the verdict misses without any outcome is an
-`error` too, so that a run that answered nothing is never green.
+What blocks is a `failure`; what was not answered, or not well enough, is an `error`; what a named person answers for, and what
+may not apply, is `skipped`; the rest is green and told in the suite's output. The suite `verdict` has a test case for the
+decision itself, so that no document is greener than the verdict: a run that answered nothing is red.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from gate.model import Outcome, Status, Verdict
+from gate.model import Decision, Outcome, Status
+from gate.result import Answer, Result, Standing
+from gate.text import printable, shortened
 
 __all__ = ["render"]
 
-# What XML 1.0 cannot hold, even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ELEMENTS = {Status.FAIL: "failure", Status.ERROR: "error", Status.INCONCLUSIVE: "error", Status.SKIP: "skipped"}
+_LONGEST = 20_000
+_DECISIONS = {Decision.NO_GO: "failure", Decision.HOLD: "error"}
 
 
-def render(outcomes: Sequence[Outcome], verdict: Verdict) -> str:
+def render(result: Result) -> str:
     """A whole document with its declaration."""
-    families: dict[str, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.id):
-        families.setdefault(outcome.id.partition(".")[0], []).append(outcome)
+    answers = sorted(result.answers(), key=lambda answer: answer.id)
+    families: dict[str, list[tuple[Answer, Outcome]]] = {}
+    for answer in answers:
+        if answer.outcome is not None:
+            families.setdefault(answer.id.partition(".")[0], []).append((answer, answer.outcome))
     root = ElementTree.Element("testsuites", name="release gate")
     for number, (family, members) in enumerate(families.items()):
         root.append(_suite(number, family, members))
-    answered = {outcome.id for outcome in outcomes}
-    unanswered = [finding for finding in verdict.unanswered if finding.id not in answered]
-    root.append(_verdict_suite(len(families), verdict, [(finding.id, finding.why) for finding in unanswered], outcomes))
-    for name in ("tests", "failures", "errors"):
+    never = [answer for answer in answers if answer.outcome is None]
+    root.append(_verdict_suite(len(families), result, never))
+    for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
-    root.set("time", f"{sum(outcome.duration_s for outcome in outcomes):.3f}")
+    root.set("time", f"{sum(outcome.duration_s for outcome in result.outcomes):.3f}")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(number: int, family: str, members: Sequence[Outcome]) -> ElementTree.Element:
-    suite = _empty_suite(number, family, at=min(outcome.observed_at for outcome in members))
-    for outcome in members:
+def _element(answer: Answer, status: Status | None) -> str:
+    if answer.standing is Standing.BLOCKING:
+        return "failure"
+    if answer.standing is Standing.UNANSWERED:
+        return "error"
+    if answer.standing is Standing.WAIVED or status is Status.SKIP:
+        return "skipped"
+    return ""
+
+
+def _suite(number: int, family: str, members: Sequence[tuple[Answer, Outcome]]) -> ElementTree.Element:
+    suite = _empty_suite(number, family, at=min(outcome.observed_at for _, outcome in members))
+    output = []
+    for answer, outcome in members:
         case = ElementTree.SubElement(
             suite, "testcase", name=outcome.id, classname=f"gate.{family}", time=f"{outcome.duration_s:.3f}"
         )
-        if outcome.status in _ELEMENTS:
-            element = ElementTree.SubElement(case, _ELEMENTS[outcome.status], message=_text(outcome.reason))
-            if outcome.status is not Status.SKIP:
+        kind = _element(answer, outcome.status)
+        if kind:
+            element = ElementTree.SubElement(case, kind, message=_text(answer.why))
+            if kind != "skipped":
                 element.set("type", str(outcome.status))
                 element.text = "\n".join(_text(line) for line in (outcome.title, *map(str, outcome.evidence)) if line)
-    warnings = [f"warn: {outcome.id}: {outcome.reason}" for outcome in members if outcome.status is Status.WARN]
-    evidence = [f"{outcome.id}: {item}" for outcome in members if outcome.status is Status.PASS for item in outcome.evidence]
-    return _closed(suite, [*warnings, *evidence], sum(outcome.duration_s for outcome in members))
+        elif answer.standing is Standing.NOTED:
+            output.append(f"noted: {outcome.id}: {answer.why}")
+        else:
+            output += [f"{outcome.id}: {item}" for item in outcome.evidence]
+        if answer.delta is not None:
+            output.append(f"{answer.delta.change}: {outcome.id}")
+    return _closed(suite, output, sum(outcome.duration_s for _, outcome in members))
 
 
-def _verdict_suite(
-    number: int, verdict: Verdict, unanswered: Sequence[tuple[str, str]], outcomes: Sequence[Outcome]
-) -> ElementTree.Element:
-    at = max((outcome.observed_at for outcome in outcomes), default=datetime.fromtimestamp(0, UTC))
+def _verdict_suite(number: int, result: Result, never: Sequence[Answer]) -> ElementTree.Element:
+    verdict = result.verdict
+    at = max((outcome.observed_at for outcome in result.outcomes), default=datetime.fromtimestamp(0, UTC))
     suite = _empty_suite(number, "verdict", at=at)
     properties = suite.find("properties")
-    if properties is not None:
-        for name in ("decision", "policy", "exit_status"):
-            ElementTree.SubElement(properties, "property", name=name, value=_text(str(getattr(verdict, name))))
-    for item, why in unanswered:
-        case = ElementTree.SubElement(suite, "testcase", name=_text(item), classname="gate.verdict", time="0.000")
-        ElementTree.SubElement(case, "error", message=_text(why), type="unanswered")
+    assert properties is not None  # noqa: S101 – made three lines above
+    for name in ("decision", "policy", "exit_status"):
+        ElementTree.SubElement(properties, "property", name=name, value=_text(str(getattr(verdict, name))))
+    decided = ElementTree.SubElement(suite, "testcase", name="verdict", classname="gate.verdict", time="0.000")
+    if verdict.decision in _DECISIONS:
+        element = ElementTree.SubElement(decided, _DECISIONS[verdict.decision], message=_text(result.headline()))
+        element.set("type", str(verdict.decision))
+    for answer in never:
+        case = ElementTree.SubElement(suite, "testcase", name=_text(answer.id), classname="gate.verdict", time="0.000")
+        kind = _element(answer, None)
+        if kind:
+            element = ElementTree.SubElement(case, kind, message=_text(answer.why))
+            if kind != "skipped":
+                element.set("type", str(answer.standing))
     findings = [f"{kind}: {finding.id}: {finding.why}" for kind in ("blocking", "unanswered", "waived", "noted")
                 for finding in getattr(verdict, kind)]  # fmt: skip
-    return _closed(suite, [str(verdict.decision), *findings], 0.0)
+    changes = [result.difference.headline()] if result.difference else []
+    return _closed(suite, [str(verdict.decision), *findings, *changes], 0.0)
 
 
 def _empty_suite(number: int, name: str, *, at: datetime) -> ElementTree.Element:
@@ -97,4 +122,6 @@ def _closed(suite: ElementTree.Element, output: Sequence[str], seconds: float) -
 
 
 def _text(text: str) -> str:
-    return _FORBIDDEN.sub(lambda found: found[0].encode("unicode_escape", "backslashreplace").decode(), text)
+    # One line: who prints the file in a log must not print a line that its reader takes for an order. What is printable is also
+    # what XML can hold.
+    return shortened(printable(text), _LONGEST)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from gate.judge import judge
 from gate.model import Evidence, Outcome, Status, Verdict
 from gate.policy import Policy
+from gate.result import Result
 
 AT = datetime(2026, 1, 22, 10, 0, 0, tzinfo=UTC)
 HOSTILE = "bad\x1b[31m\x00 <b>&\"' \ud800 ]]> \ufffe"
@@ -30,3 +31,11 @@ MIXED = (
     outcome("migration.verifies-itself", Status.SKIP, "there is no Postgres here"),
     outcome("config.environment", Status.WARN, HOSTILE),
 )
+
+
+def result(*outcomes: Outcome, expected: frozenset[str] = frozenset()) -> Result:
+    return Result(
+        outcomes=outcomes,
+        verdict=verdict(*outcomes, expected=expected),
+        release={"name": "reference backend", "version": "1.0.0", "commit": "c0ffee" * 6 + "c0ff", "dirty": False},
+    )

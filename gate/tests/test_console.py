@@ -129,7 +129,9 @@ def test_every_id_that_stood_in_the_way_is_told_with_reason_and_fix() -> None:
     assert (
         "Blocking:\n  schema.messages-retry-count: fail: messages.retry_count is text, expected integer\n    fix: apply" in text
     )
-    assert "  datastore.upsert: error: database: nothing listens there\n    fix: " in text
+    # What could not be looked at may be in order.
+    assert "  datastore.upsert: error: database: nothing listens there\n  flow.campaign-paced: inconclusive: " in text
+    assert "  flow.campaign-paced: inconclusive: no campaign was seen\n    fix: " in text
     assert "  flow.campaign-paced: inconclusive: no campaign was seen" in text
     assert "  smoke.login: no answer" in text
 

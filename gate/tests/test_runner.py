@@ -98,7 +98,11 @@ def test_a_fact_that_cannot_be_read_is_an_error_of_every_check_that_needs_it() -
     facts = Facts({"catalog": unreachable})
     outcomes = run([item(lambda catalog: iter(()), "catalog", name=f"schema.{name}") for name in "abc"], facts)
     assert [outcome.status for outcome in outcomes] == [Status.ERROR] * 3
-    assert {outcome.reason for outcome in outcomes} == {"cannot reach the database at db:5432"}
+    assert [outcome.reason for outcome in outcomes] == [
+        "cannot reach the database at db:5432",
+        *["not asked, because of schema.a"] * 2,
+    ]
+    assert [outcome.cause for outcome in outcomes] == ["", "schema.a", "schema.a"]
     assert len(calls) == 1
 
 

@@ -70,7 +70,7 @@ def test_the_description_and_the_routes_are_the_same(system: System) -> None:
 
 def forged(system: System, **changes: Any) -> str:
     now = int(system.clock.now().timestamp())
-    claims = {
+    claims: dict[str, Any] = {
         "iss": "reference-backend",
         "aud": "reference-backend/api",
         "sub": str(uuid4()),
