@@ -60,6 +60,7 @@ class Services:
     campaigns: CampaignService
     readiness: Readiness
     closing: asyncio.Event
+    open_docs: bool
     version: str
     started: float
 
@@ -186,6 +187,7 @@ class Backend:
             campaigns=campaigns,
             readiness=Readiness(store=self._database, provider=self._provider, clock=clock, metrics=self._metrics),
             closing=stop.event,
+            open_docs=settings.open_docs,
             version=_version(),
             started=clock.monotonic(),
         )
@@ -232,7 +234,7 @@ class Backend:
         if self._app is None:
             from reference_impl.entrypoints.http import build_app
 
-            self._app = build_app(self.services, self.lifespan, with_docs=not self._settings.is_production)
+            self._app = build_app(self.services, self.lifespan, self._settings)
         return self._app
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,13 +40,24 @@ VARIABLES: Final[dict[str, str]] = {
     "RECONCILE_GRACE_SECONDS": "wait before a doubtful message is looked up, default 60",
     "CAMPAIGN_GAP_SECONDS": "least time between two sends of a campaign, default 2 and never less",
     "DATABASE_POOL_SIZE": "connections for each process, default 10",
+    "CORS_ORIGINS": "origins of browsers that may call, separated by commas; none without it",
+    "CORS_CREDENTIALS": "whether browsers may send cookies and certificates, default false; never with *",
+    "OPENAPI": "open, or protected (for a super_admin alone); default open, in production protected and never open",
+    "DEBUG": "must be unset or false in production",
+    "ACCOUNT_REQUESTS_PER_SECOND": "of one account in one process on average, twice that at once, default 1000",
+    "WEBHOOKS_PER_SECOND": "of one unit in one process on average, twice that at once, default 500",
+    "WEBHOOK_JWT_KEY": "signs the webhooks besides their secret, as Evolution's jwt_key; at least 32 characters",
     "CHAFF": "a planted bug, for proofs; never in production",
     "WHEAT": "another correct way to answer, for proofs; never in production",
 }
 _ENVIRONMENTS: Final = ("production", "rehearsal", "development", "test")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 _SECRET_SHORTEST: Final = 32
-_EXAMPLES: Final = ("change", "example", "your-", "your_", "placeholder", "secret-here", "<", "12345678", "abcdefgh")
+_KEY_SHORTEST: Final = 16
+# Of the env.example that Evolution API comes with, and of half the servers on the internet.
+_EXAMPLE_OF_EVOLUTION: Final = "429683C4C977415CAAFCCE10F7D57E11"
+_EXAMPLES: Final = ("change", "example", "your-", "your_", "placeholder", "secret-here", "<", "12345678", "abcdefgh", "changeme", "password", "dummy")
+_ORIGIN: Final = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 _SIMILAR: Final = 0.85
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
@@ -81,6 +93,12 @@ class Settings:
     reconcile_grace_seconds: float = 60.0
     campaign_gap_seconds: float = 2.0
     database_pool_size: int = 10
+    cors_origins: tuple[str, ...] = ()
+    cors_credentials: bool = False
+    open_docs: bool = False
+    account_requests_per_second: float = 1000.0
+    webhooks_per_second: float = 500.0
+    webhook_jwt_key: str | None = field(default=None, repr=False)
     chaff: str | None = None
     wheat: str | None = None
 
@@ -109,9 +127,7 @@ class _Reader:
         access, refresh = self._secret("JWT_ACCESS_SECRET"), self._secret("JWT_REFRESH_SECRET")
         if access and access == refresh:
             self._fault("JWT_REFRESH_SECRET", "is equal to JWT_ACCESS_SECRET; make another one")
-        key = self._required("EVOLUTION_API_KEY")
-        if key and _is_example(key):
-            self._fault("EVOLUTION_API_KEY", "is an example value; use the key of your Evolution API server")
+        key = self._evolution_key(app_env)
         self._no_test_bypass(app_env)
         email, password = self._text("BOOTSTRAP_ADMIN_EMAIL"), self._text("BOOTSTRAP_ADMIN_PASSWORD")
         if (email is None) != (password is None):
@@ -121,6 +137,13 @@ class _Reader:
         token = self._text("METRICS_TOKEN")
         if token is not None and app_env == "production" and len(token) < 16:
             self._fault("METRICS_TOKEN", "is weak: at least 16 characters")
+        if app_env == "production":
+            self._no_secret_twice()
+        origins, credentials = self._cors(app_env)
+        jwt_key = self._secret("WEBHOOK_JWT_KEY") if self._text("WEBHOOK_JWT_KEY") is not None else None
+        level = self._one_of("LOG_LEVEL", "INFO", _LEVELS)
+        if app_env == "production" and level == "DEBUG":
+            self._fault("LOG_LEVEL", "is DEBUG, which shows what customers write; use INFO in production")
         log_file = self._text("LOG_FILE")
         timeout = self._number("EVOLUTION_TIMEOUT_SECONDS", 15.0, least=1.0, most=120.0)
         grace = self._number("RECONCILE_GRACE_SECONDS", 60.0, least=1.0, most=3600.0)
@@ -140,15 +163,57 @@ class _Reader:
             bootstrap_admin_password=password,
             metrics_token=token,
             log_file=Path(log_file) if log_file is not None else None,
-            log_level=self._one_of("LOG_LEVEL", "INFO", _LEVELS),
+            log_level=level,
             worker_in_process=self._truth("WORKER_IN_PROCESS", default=True),
             webhook_secret_overlap_seconds=self._number("WEBHOOK_SECRET_OVERLAP_SECONDS", 86_400.0, least=0.0, most=2_592_000.0),
             reconcile_grace_seconds=grace,
             campaign_gap_seconds=self._number("CAMPAIGN_GAP_SECONDS", 2.0, least=2.0, most=3600.0),
             database_pool_size=int(self._number("DATABASE_POOL_SIZE", 10, least=2, most=200)),
+            cors_origins=origins,
+            cors_credentials=credentials,
+            open_docs=self._open_docs(app_env),
+            account_requests_per_second=self._number("ACCOUNT_REQUESTS_PER_SECOND", 1000.0, least=1.0, most=100_000.0),
+            webhooks_per_second=self._number("WEBHOOKS_PER_SECOND", 500.0, least=1.0, most=100_000.0),
+            webhook_jwt_key=jwt_key,
             chaff=self._variant("CHAFF", "a bug", app_env, chaffs.names),
             wheat=self._variant("WHEAT", "another way to answer", app_env, wheats.names),
         )
+
+    def _evolution_key(self, app_env: str) -> str:
+        value = self._required("EVOLUTION_API_KEY")
+        if value and (_is_example(value) or value.upper() == _EXAMPLE_OF_EVOLUTION):
+            self._fault("EVOLUTION_API_KEY", "is an example value; use the key of your Evolution API server")
+        elif value and app_env == "production" and (len(value) < _KEY_SHORTEST or len(set(value)) < 6):
+            self._fault("EVOLUTION_API_KEY", f"is weak: at least {_KEY_SHORTEST} characters that nobody guesses")
+        return value
+
+    def _no_secret_twice(self) -> None:
+        seen: dict[str, str] = {}
+        for name in ("JWT_ACCESS_SECRET", "EVOLUTION_API_KEY", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD", "WEBHOOK_JWT_KEY"):
+            value = self._text(name)
+            if value is not None and value in seen:
+                self._fault(name, f"is equal to {seen[value]}; make another one")
+            elif value is not None:
+                seen[value] = name
+
+    def _cors(self, app_env: str) -> tuple[tuple[str, ...], bool]:
+        origins = tuple(part for part in (piece.strip() for piece in (self._text("CORS_ORIGINS") or "").split(",")) if part)
+        credentials = self._truth("CORS_CREDENTIALS", default=False)
+        if "*" in origins and credentials:
+            self._fault("CORS_ORIGINS", "is * together with CORS_CREDENTIALS: every site could act for whoever is logged in")
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                self._fault("CORS_ORIGINS", "must hold origins: scheme://host[:port] without path, separated by commas")
+            elif origin.startswith("http:") and app_env == "production":
+                self._fault("CORS_ORIGINS", "holds an http origin; use https in production")
+        return origins, credentials
+
+    def _open_docs(self, app_env: str) -> bool:
+        default = "PROTECTED" if app_env == "production" else "OPEN"
+        value = self._one_of("OPENAPI", default, ("OPEN", "PROTECTED"))
+        if value == "OPEN" and app_env == "production":
+            self._fault("OPENAPI", "is open in production; unset it or use protected")
+        return value == "OPEN"
 
     def _variant(self, name: str, deed: str, app_env: str, known: Callable[[], list[str]]) -> str | None:
         value = self._text(name)
@@ -244,6 +309,9 @@ class _Reader:
         enabled = self._truth("ENABLE_TEST_BYPASS", default=False)
         if enabled and app_env == "production":
             self._fault("ENABLE_TEST_BYPASS", "must be unset or false in production")
+        # Many programs read a DEBUG of their own, so only production minds what it says.
+        if app_env == "production" and (self._text("DEBUG") or "").lower() not in _FALSE:
+            self._fault("DEBUG", "must be unset or false in production")
 
     def _truth(self, name: str, *, default: bool) -> bool:
         value = self._text(name)

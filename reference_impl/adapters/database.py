@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from reference_impl.adapters import schema
 from reference_impl.adapters.repositories import SqlUnitOfWork
-from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError
+from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError, UnstorableError
 from reference_impl.domain.invariants import existing
 from reference_impl.ports import Clock
 
@@ -120,6 +120,8 @@ class Database:
                 yield connection, now + timedelta(seconds=self._clock.ahead())
         except (*_UNAVAILABLE, psycopg.OperationalError) as error:
             raise StorageUnavailableError("The database cannot be used now") from error
+        except (sa.exc.DataError, UnicodeEncodeError) as error:
+            raise UnstorableError from error
 
     async def _begun(self, engine: AsyncEngine, scope: str) -> tuple[AsyncConnection, datetime]:
         # When the server has restarted, every pooled connection is dead, and each is found so once. Nothing was done on it yet.

@@ -69,6 +69,10 @@ class EventBroker:
                 queue.get_nowait()
             queue.put_nowait(event)
 
+    def streams(self, unit_id: UUID) -> int:
+        """How many streams of this unit are open in this process."""
+        return len(self._subscribers.get(unit_id, ()))
+
     @contextmanager
     def subscribed(self, unit_id: UUID) -> Iterator[asyncio.Queue[Event]]:
         """A queue of this unit's events while the block runs."""

@@ -51,6 +51,12 @@ _COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...
     "campaigns": ("campaigns_total", "Campaigns that reached a status", ("status",), ()),
     "logins": ("logins_total", "Logins", ("outcome",), (("ok",), ("refused",), ("throttled",))),
     "refreshes": ("refreshes_total", "Token refreshes", ("outcome",), ()),
+    "throttled": (
+        "throttled_requests_total",
+        "Requests refused because one account or one unit's webhooks had their share",
+        ("kind",),
+        (("account",), ("webhook",)),
+    ),
     "queue_failures": ("queue_failures_total", "Wake-ups that could not be queued or ended in an error", (), ()),
 }
 _HISTOGRAMS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[float, ...]]]] = {

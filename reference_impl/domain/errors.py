@@ -19,6 +19,7 @@ __all__ = [
     "StorageUnavailableError",
     "ThrottledError",
     "UnauthorizedError",
+    "UnstorableError",
 ]
 
 
@@ -59,6 +60,13 @@ class InvalidProviderError(InvalidInputError):
 
 class ConflictError(BackendError):
     """It cannot be done in the present state."""
+
+
+class UnstorableError(InvalidInputError):
+    """A value that no database holds, such as a text with a NUL, got past the rules of its field."""
+
+    def __init__(self) -> None:
+        super().__init__("The request holds a value that cannot be stored")
 
 
 class NotConnectedError(ConflictError):

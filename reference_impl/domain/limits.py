@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final
 
-__all__ = ["SlidingWindow"]
+__all__ = ["SlidingWindow", "TokenBucket"]
 
 _KEYS_KEPT: Final = 10_000
 
@@ -49,3 +49,25 @@ class SlidingWindow:
         while notes and notes[0] <= now - self._window_s:
             notes.popleft()
         return notes
+
+
+class TokenBucket:
+    """For each key `rate_s` a second on average and `burst` at once. Memory is bounded: the key unused for longest is forgotten
+    first, and so begins with a full bucket.
+    """
+
+    def __init__(self, *, rate_s: float, burst: float) -> None:
+        self._rate_s = rate_s
+        self._burst = burst
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str, now: float) -> float:
+        """Takes one; 0, or the seconds after which there would be one. `now` is monotonic."""
+        level, at = self._buckets.get(key, (self._burst, now))
+        level = min(self._burst, level + max(0.0, now - at) * self._rate_s)
+        wait = 0.0 if level >= 1 else (1 - level) / self._rate_s
+        self._buckets[key] = (level - 1 if wait == 0 else level, max(at, now))
+        self._buckets.move_to_end(key)
+        while len(self._buckets) > _KEYS_KEPT:
+            self._buckets.popitem(last=False)
+        return wait

@@ -264,6 +264,8 @@ def echo(record: Any) -> Echo | None:
     text = _text_of(content) if isinstance(content, Mapping) else None
     if not (isinstance(external_id, str) and _ID.fullmatch(external_id) and isinstance(remote_jid, str) and text is not None):
         return None
+    if not (_is_storable(remote_jid) and _is_storable(text)):
+        return None
     return Echo(
         external_id=external_id,
         remote_jid=remote_jid,

@@ -8,13 +8,14 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from reference_impl.adapters.logs import UNIT_ID
-from reference_impl.domain.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthorizedError
+from reference_impl.domain.errors import ForbiddenError, InvalidInputError, NotFoundError
 from reference_impl.domain.records import Principal
+from reference_impl.entrypoints.middleware import bearer_token
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Services
 
-__all__ = ["Caller", "MemberUnit", "PathUnit", "SuperAdmin", "WithServices", "parsed_id", "unit_of_body"]
+__all__ = ["Caller", "MemberUnit", "PathUnit", "SuperAdmin", "WithServices", "may_read_docs", "parsed_id", "unit_of_body"]
 
 
 # A dependency that is no coroutine would be run in a thread of its own for each request.
@@ -30,16 +31,19 @@ else:
 
 
 async def _caller(request: Request, services: WithServices) -> Principal:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip() or len(token) > 4096:
-        raise UnauthorizedError("Unauthorized")
-    principal = await services.authentication.authenticate(token.strip())
+    principal = await services.authentication.authenticate(bearer_token(request.headers.get("authorization", "")))
     if principal.unit_id is not None:
         UNIT_ID.set(str(principal.unit_id))
     return principal
 
 
 Caller = Annotated[Principal, Depends(_caller)]
+
+
+async def may_read_docs(request: Request, services: WithServices) -> None:
+    """Raises UnauthorizedError or ForbiddenError where the description of the interface is not for anybody."""
+    if not services.open_docs:
+        await _super_admin(await _caller(request, services))
 
 
 async def _super_admin(caller: Caller) -> Principal:
@@ -51,7 +55,7 @@ async def _super_admin(caller: Caller) -> Principal:
 SuperAdmin = Annotated[Principal, Depends(_super_admin)]
 
 
-async def _path_unit(caller: Caller, services: WithServices, unit: Annotated[str, Path(max_length=64)]) -> UUID:
+async def _path_unit(caller: Caller, services: WithServices, unit: Annotated[str, Path()]) -> UUID:
     unit_id = parsed_id(unit)
     if caller.role != "super_admin":
         if caller.unit_id != unit_id:

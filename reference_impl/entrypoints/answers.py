@@ -181,4 +181,7 @@ def cursor_of(text: str | None) -> tuple[datetime, UUID] | None:
         raise InvalidInputError("cursor: not one of ours") from error
     if began.tzinfo is None:
         raise InvalidInputError("cursor: not one of ours")
-    return began, last
+    try:
+        return began.astimezone(UTC), last
+    except OverflowError as error:
+        raise InvalidInputError("cursor: not one of ours") from error

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from reference_impl.domain import errors
 from reference_impl.domain.errors import BackendError
 from reference_impl.entrypoints.answers import error_response
-from reference_impl.entrypoints.middleware import BodyPolicy, RequestContext
+from reference_impl.entrypoints.middleware import BodyPolicy, Doorkeeper, FairShare, RequestContext
 from reference_impl.entrypoints.routes import admin, campaigns, health, messages, webhooks, whatsapp
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Services
+    from reference_impl.settings import Settings
 
 __all__ = ["build_app"]
 
@@ -37,7 +39,7 @@ _STATUS: dict[type[BackendError], int] = {
 _SENTENCES = {404: "Not found", 405: "Method not allowed", 400: "Bad request"}
 
 
-def build_app(services: Services, lifespan: Callable[[], AbstractAsyncContextManager[Any]], *, with_docs: bool) -> FastAPI:
+def build_app(services: Services, lifespan: Callable[[], AbstractAsyncContextManager[Any]], settings: Settings) -> FastAPI:
     """The ASGI application. A server that knows lifespans starts and stops everything through it."""
 
     @asynccontextmanager
@@ -51,7 +53,8 @@ def build_app(services: Services, lifespan: Callable[[], AbstractAsyncContextMan
         lifespan=run,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if with_docs else None,
+        # Served by a route of ours, which may want a token.
+        openapi_url=None,
         redirect_slashes=False,
     )
     app.state.services = services
@@ -62,6 +65,29 @@ def build_app(services: Services, lifespan: Callable[[], AbstractAsyncContextMan
     app.add_exception_handler(HTTPException, _on_http_error)
     # The last one added is the outermost.
     app.add_middleware(BodyPolicy)
+    app.add_middleware(
+        FairShare,
+        clock=services.clock,
+        metrics=services.metrics,
+        account_rate_s=settings.account_requests_per_second,
+        webhook_rate_s=settings.webhooks_per_second,
+        webhooks_at_once=max(2, settings.database_pool_size // 2),
+    )
+    app.add_middleware(
+        Doorkeeper,
+        claims_of=services.authentication.claims_of,
+        metrics_token=services.metrics_token,
+        open_docs=settings.open_docs,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_credentials=settings.cors_credentials,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After", "X-Request-Id"],
+        )
     app.add_middleware(RequestContext, clock=services.clock, metrics=services.metrics)
     return app
 

@@ -1,28 +1,39 @@
-"""What holds for every request: an id, a bounded body that is UTF-8 JSON, one log line, one count, and no error that tells
-too much.
+"""What holds for every request: an id, a token unless the route is for anybody, a fair share, a bounded body that is UTF-8 JSON,
+one log line, one count, and no error that tells too much.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_impl.adapters.logs import REQUEST_ID, UNIT_ID
-from reference_impl.domain.errors import StorageUnavailableError
+from reference_impl.domain.errors import StorageUnavailableError, ThrottledError, UnauthorizedError
+from reference_impl.domain.limits import TokenBucket
 from reference_impl.entrypoints.answers import error_response
-from reference_impl.ports import Clock, Metrics
+from reference_impl.ports import Clock, Metrics, TokenClaims
 
-__all__ = ["WEBHOOK_PREFIX", "BodyPolicy", "RequestContext"]
+__all__ = ["BodyPolicy", "Doorkeeper", "FairShare", "RequestContext", "bearer_token"]
 
-WEBHOOK_PREFIX: Final = "/webhooks/"
+_WEBHOOK: Final = re.compile(r"/webhooks/whatsapp/[^/]+/([^/]+)")
+# What anybody may ask for; whatever is not here wants a token, also a path that does not exist.
+_OPEN: Final = frozenset({"/health", "/ready", "/admin/login", "/admin/refresh"})
+_TOKEN_LONGEST: Final = 4096
+# Deeper than any request needs, and far from what a parser's stack bears.
+_DEEPEST: Final = 64
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BODY_LIMIT: Final = 2 * 1024 * 1024
 # A hundred thousand contact ids.
 _CAMPAIGN_BODY_LIMIT: Final = 8 * 1024 * 1024
-_BODY_DEADLINE_S: Final = 30.0
+_BODY_DEADLINE_S: Final = 20.0
 _log = logging.getLogger(__name__)
 
 
@@ -48,11 +59,11 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                headers = [*message.get("headers", [])]
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                headers += [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+                message["headers"] = headers
             await send(message)
 
         try:
@@ -95,6 +106,124 @@ class RequestContext:
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+def bearer_token(authorization: str) -> str:
+    """The token in an Authorization header. Raises UnauthorizedError for another scheme, for none, and for one far too long."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip() or len(token) > _TOKEN_LONGEST:
+        raise UnauthorizedError("Unauthorized")
+    return token.strip()
+
+
+class Doorkeeper:
+    """Nobody without a token that is ours and valid now gets past, but to what is open: no body is read for him, no route looked
+    for, and every path and method answers him the same.
+
+    What the token's user may do is judged later, with the database.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, claims_of: Callable[[str], TokenClaims], metrics_token: str | None, open_docs: bool
+    ) -> None:
+        self._app = app
+        self._claims_of = claims_of
+        self._metrics_token = metrics_token
+        self._open = _OPEN | {"/openapi.json"} if open_docs else _OPEN
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self._open or _WEBHOOK.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in reversed(scope["headers"])}
+        authorization = headers.get(b"authorization", b"")
+        try:
+            if scope["path"] == "/metrics":
+                self._check_metrics_token(authorization)
+            else:
+                scope["state"]["account"] = str(self._claims_of(bearer_token(authorization.decode("latin-1"))).user_id)
+        except UnauthorizedError as error:
+            has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+            await error_response(401, error.sentence, scope["state"]["request_id"], close=has_body)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check_metrics_token(self, authorization: bytes) -> None:
+        expected = self._metrics_token
+        if expected is None or not hmac.compare_digest(authorization, f"Bearer {expected}".encode()):
+            raise UnauthorizedError("Unauthorized")
+
+
+class FairShare:
+    """One account, or one unit's webhooks, gets so many requests a second, so many at once, and so many that wait for these; beyond
+    that it is told to come later, and everybody else is served as before.
+
+    Webhooks are told apart by the secret in their path, before anything of them is read.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, clock: Clock, metrics: Metrics, account_rate_s: float, webhook_rate_s: float, webhooks_at_once: int
+    ) -> None:
+        self._app = app
+        self._clock = clock
+        self._metrics = metrics
+        self._accounts = _Shares("account", rate_s=account_rate_s, at_once=48)
+        self._webhooks = _Shares("webhook", rate_s=webhook_rate_s, at_once=webhooks_at_once)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shares, key = self._share_of(scope) if scope["type"] == "http" else (None, "")
+        if shares is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with shares.taken(key, self._clock.monotonic()):
+                await self._app(scope, receive, send)
+        except _CrowdedError as error:
+            self._metrics.count("throttled", kind=shares.kind)
+            request_id = scope["state"]["request_id"]
+            answer = error_response(429, error.sentence, request_id, retry_after_s=error.retry_after_s, close=True)
+            await answer(scope, receive, send)
+
+    def _share_of(self, scope: Scope) -> tuple[_Shares | None, str]:
+        webhook = _WEBHOOK.fullmatch(scope["path"])
+        if webhook is not None:
+            return self._webhooks, webhook[1]
+        account = scope["state"].get("account")
+        # A stream of events is open for hours; it is limited where it is opened.
+        return (self._accounts, account) if account is not None and not scope["path"].endswith("/events") else (None, "")
+
+
+class _CrowdedError(ThrottledError):
+    """Its own kind, so that what a route refuses is not taken for it."""
+
+
+class _Shares:
+    _WAITING: Final = 256
+
+    def __init__(self, kind: str, *, rate_s: float, at_once: int) -> None:
+        self.kind = kind
+        self._at_once = at_once
+        self._rates = TokenBucket(rate_s=rate_s, burst=2 * rate_s)
+        self._inside: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    @asynccontextmanager
+    async def taken(self, key: str, now: float) -> AsyncIterator[None]:
+        """Raises _CrowdedError at once when the key has its share, or too many wait already."""
+        wait = self._rates.take(key, now)
+        turn, inside = self._inside.get(key, (None, 0))
+        if wait > 0 or inside >= self._at_once + self._WAITING:
+            raise _CrowdedError("Too many requests", retry_after_s=max(1.0, wait))
+        turn = turn or asyncio.Semaphore(self._at_once)
+        self._inside[key] = turn, inside + 1
+        try:
+            async with turn:
+                yield
+        finally:
+            _, left = self._inside[key]
+            if left > 1:
+                self._inside[key] = turn, left - 1
+            else:
+                del self._inside[key]
+
+
 class BodyPolicy:
     """Reads the body before anybody parses it: bounded, in time, UTF-8 without a byte order mark, JSON by its type, not
     compressed.
@@ -106,7 +235,7 @@ class BodyPolicy:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(WEBHOOK_PREFIX):
+        if scope["type"] != "http" or _WEBHOOK.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         request_id = scope["state"]["request_id"]
@@ -125,6 +254,8 @@ class BodyPolicy:
             await error_response(408, "The body came too slowly", request_id, close=True)(scope, receive, send)
             return
         except _DisconnectedError:
+            # Perhaps only its sending side is closed; if nobody is there, nobody reads it.
+            await error_response(400, "The body is not complete", request_id, close=True)(scope, receive, send)
             return
         if body is None:
             await error_response(413, "The body is too large", request_id, close=True)(scope, receive, send)
@@ -174,4 +305,23 @@ def _problem(body: bytes, content_type: bytes) -> tuple[int, str] | None:
         body.decode("utf-8")
     except UnicodeDecodeError:
         return 400, "JSON is UTF-8"
+    if _depth(body) > _DEEPEST:
+        return 400, "The body is nested too deeply"
     return None
+
+
+def _depth(body: bytes) -> int:
+    """How deeply arrays and objects are nested, at most one more than is allowed."""
+    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
+        return 0
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(body):
+        mark = found[0]
+        if mark in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > _DEEPEST:
+                break
+        elif mark in (b"]", b"}"):
+            depth -= 1
+    return deepest

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from reference_impl.settings import Settings
 
 __all__ = ["create_app", "serve"]
+
+
+_HEADER_DEADLINE_MS: Final = 10_000
+_BACKLOG: Final = 4096
+# For each process.
+_CONNECTIONS: Final = 8192
+_KEPT_FREE: Final = 256
 
 
 def create_app() -> Any:
@@ -27,7 +34,8 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
     SQLite in memory: each would have a database of its own.
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     from reference_impl.bootstrap import build
@@ -36,6 +44,7 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         raise ValueError("SQLite in memory is one process's alone: serve it with one worker, or use Postgres")
     # Here one line tells what is wrong; in a worker process it would be a trace, again and again.
     asyncio.run(build(settings).check())
+    _allow_files(_CONNECTIONS * 2)
     Granian(
         f"{__name__}:create_app",
         address=host,
@@ -46,6 +55,22 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         log_access=False,
         log_level=LogLevels.warning,
         websockets=False,
+        # Both protocols on one port would wait for ever for the first byte of a connection.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_DEADLINE_MS),
+        backlog=_BACKLOG,
+        # Counts connections, idle ones too: whoever only holds them open must not keep others out.
+        backpressure=_CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=20,
     ).serve()
+
+
+def _allow_files(wanted: int) -> None:
+    """Raises the limit of open files of this process and its children as far as it may: each connection is one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted + _KEPT_FREE if hard == resource.RLIM_INFINITY else min(wanted + _KEPT_FREE, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

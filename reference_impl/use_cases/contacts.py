@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +34,7 @@ class Contacts:
             )
             if name is not None and contact.name != name:
                 await work.contacts.rename(contact.id, name, now)
+                contact = replace(contact, name=name)
         return contact
 
     async def page(self, unit_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Contact]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, StringConstraints
 
 from reference_impl.entrypoints.access import SuperAdmin, WithServices
 from reference_impl.entrypoints.answers import unit_view, user_view
-from reference_impl.entrypoints.fields import CAMEL, Email, Identity, Name
+from reference_impl.entrypoints.fields import CAMEL, Email, Identity, Name, Printable
 
 __all__ = ["router"]
 
@@ -21,9 +21,9 @@ class Login(BaseModel):
     """`unitSlug` names the unit that somebody wants to work in."""
 
     model_config = CAMEL
-    email: Annotated[str, StringConstraints(min_length=1, max_length=320)]
+    email: Annotated[str, StringConstraints(min_length=1, max_length=320), Printable]
     password: _Password
-    unit_slug: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    unit_slug: Annotated[str, StringConstraints(min_length=1, max_length=64), Printable] | None = None
 
 
 class Refresh(BaseModel):

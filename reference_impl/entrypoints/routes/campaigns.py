@@ -14,7 +14,7 @@ from reference_impl.entrypoints.fields import CAMEL, Cursor, Identity, Limit, Mo
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/campaigns", tags=["campaigns"])
-_Id = Annotated[str, Path(max_length=64)]
+_Id = Annotated[str, Path()]
 
 
 class NewCampaign(BaseModel):

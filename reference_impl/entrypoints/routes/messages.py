@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse
 from reference_impl.domain.messages import MessageStatus
 from reference_impl.entrypoints.access import Caller, MemberUnit, WithServices, parsed_id, unit_of_body
 from reference_impl.entrypoints.answers import contact_view, conversation_view, cursor_of, error_response, message_view, page_view
-from reference_impl.entrypoints.fields import CAMEL, ClientMessageId, Cursor, Identity, Limit, Name, Text
+from reference_impl.entrypoints.fields import CAMEL, ClientMessageId, ContactName, Cursor, Identity, Limit, Text
 from reference_impl.use_cases.outbound import SendResult
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["messages"])
-_Id = Annotated[str, Path(max_length=64)]
+_Id = Annotated[str, Path()]
 
 
 class NewMessage(BaseModel):
@@ -33,7 +33,7 @@ class NewMessage(BaseModel):
 class NewContact(BaseModel):
     model_config = CAMEL
     phone: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    name: Name | None = None
+    name: ContactName | None = None
 
 
 @router.post("/messages")

@@ -18,7 +18,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/webhooks/whatsapp", tags=["webhooks"])
 _BODY_LIMIT: Final = 8 * 1024 * 1024
-_BODY_DEADLINE_S: Final = 30.0
+_BODY_DEADLINE_S: Final = 20.0
 
 
 @router.post("/{provider}/{secret}")

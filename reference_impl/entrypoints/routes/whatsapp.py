@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.responses import JSONResponse, StreamingResponse
 
-from reference_impl.domain.errors import NotFoundError
+from reference_impl.domain.errors import NotFoundError, ThrottledError
 from reference_impl.entrypoints.access import Caller, PathUnit, WithServices
 from reference_impl.entrypoints.answers import connection_status
 from reference_impl.entrypoints.fields import CAMEL
@@ -21,6 +21,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/units/{unit}", tags=["whatsapp"])
 _HEARTBEAT_S = 15.0
+# Of one unit in one process.
+_STREAMS_ALLOWED = 100
 
 
 class Connect(BaseModel):
@@ -66,6 +68,8 @@ async def disconnect(unit: PathUnit, services: WithServices) -> dict[str, Any]:
 @router.get("/events")
 async def events(unit: PathUnit, _: Caller, services: WithServices) -> StreamingResponse:
     """Server-sent events `status`, `message`, `message-status` of this unit, from now on."""
+    if services.events.streams(unit) >= _STREAMS_ALLOWED:
+        raise ThrottledError("Too many open streams", retry_after_s=30.0)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(unit, services), media_type="text/event-stream", headers=headers)
 
