@@ -56,7 +56,20 @@ _SECRET_SHORTEST: Final = 32
 _KEY_SHORTEST: Final = 16
 # Of the env.example that Evolution API comes with, and of half the servers on the internet.
 _EXAMPLE_OF_EVOLUTION: Final = "429683C4C977415CAAFCCE10F7D57E11"
-_EXAMPLES: Final = ("change", "example", "your-", "your_", "placeholder", "secret-here", "<", "12345678", "abcdefgh", "changeme", "password", "dummy")
+_EXAMPLES: Final = (
+    "change",
+    "example",
+    "your-",
+    "your_",
+    "placeholder",
+    "secret-here",
+    "<",
+    "12345678",
+    "abcdefgh",
+    "changeme",
+    "password",
+    "dummy",
+)
 _ORIGIN: Final = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 _SIMILAR: Final = 0.85
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")

@@ -10,7 +10,19 @@ from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-__all__ = ["CAMEL", "ClientMessageId", "ContactName", "Cursor", "Email", "Identity", "Limit", "Moment", "Name", "Printable", "Text"]
+__all__ = [
+    "CAMEL",
+    "ClientMessageId",
+    "ContactName",
+    "Cursor",
+    "Email",
+    "Identity",
+    "Limit",
+    "Moment",
+    "Name",
+    "Printable",
+    "Text",
+]
 
 CAMEL = ConfigDict(alias_generator=to_camel, populate_by_name=False, str_strip_whitespace=False, extra="ignore", strict=False)
 

@@ -153,8 +153,8 @@ class Doorkeeper:
 
 
 class FairShare:
-    """One account, or one unit's webhooks, gets so many requests a second, so many at once, and so many that wait for these; beyond
-    that it is told to come later, and everybody else is served as before.
+    """One account, or one unit's webhooks, gets so many requests a second, so many at once, and so many that wait for these;
+    beyond that it is told to come later, and everybody else is served as before.
 
     Webhooks are told apart by the secret in their path, before anything of them is read.
     """

@@ -33,13 +33,15 @@ PASSWORD = "canary-password-of-a-member"
 ADMIN_EMAIL = "admin@fortress.invalid"
 CONTROL_TOKEN = "control-token"
 DATABASE_PASSWORD = "canary-database-password"
-_SERVE = "import os; from harness.reference import serve; serve(os.environ, host='127.0.0.1', port=int(os.environ['PORT']), workers=2)"
+_SERVE = (
+    "import os; from harness.reference import serve; serve(os.environ, host='127.0.0.1', port=int(os.environ['PORT']), workers=2)"
+)
 _numbers = itertools.count(1)
 # What no answer may hold whatever was asked: traces, statements, files, the names of what the backend is made of.
 _TELLING = (
     b"Traceback",
     b"site-packages",
-    b".py\"",
+    b'.py"',
     b"/tmp/",
     b"psycopg",
     b"sqlalchemy",
@@ -47,8 +49,8 @@ _TELLING = (
     b"SELECT ",
     b"INSERT INTO",
     b"UPDATE ",
-    b"relation \"",
-    b"constraint \"",
+    b'relation "',
+    b'constraint "',
     b"pydantic",
     b"starlette",
     b"granian",
@@ -130,9 +132,7 @@ class Fortress:
         sent: dict[str, Any] = {"content": content} if content is not None else {"json": body} if body is not None else {}
         with httpx.Client(base_url=self.url, timeout=timeout, trust_env=False, verify=False) as client:
             got = client.request(method, path, headers=headers, **sent)
-        return self._noted(
-            f"{method} {path[:80]}", Answer(status=got.status_code, headers=dict(got.headers), body=got.content)
-        )
+        return self._noted(f"{method} {path[:80]}", Answer(status=got.status_code, headers=dict(got.headers), body=got.content))
 
     def as_a(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """As the member of unit A."""
@@ -308,7 +308,9 @@ def besieged(owner_url: str, workdir: Path, **settings: str) -> Iterator[Fortres
         port = _free_port()
         environment = canaries | {
             "APP_ENV": "rehearsal",
-            "DATABASE_URL": sa.make_url(runtime_url(owner_url)).set(password=DATABASE_PASSWORD).render_as_string(hide_password=False),
+            "DATABASE_URL": sa.make_url(runtime_url(owner_url))
+            .set(password=DATABASE_PASSWORD)
+            .render_as_string(hide_password=False),
             "EVOLUTION_API_URL": evolution.url,
             "BASE_URL": f"http://127.0.0.1:{port}",
             "LOG_FILE": str(workdir / "backend.log"),
@@ -363,9 +365,8 @@ def _alive(fortress: Fortress) -> bool:
 
 def _children(pid: int) -> frozenset[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = frozenset(map(int, listed))
-    # The tracker of shared memory that multiprocessing starts is no worker, but lives as long.
-    return found
+    # Among them a tracker of shared memory, which is no worker and lives as long.
+    return frozenset(map(int, listed))
 
 
 def resident_mb(pids: frozenset[int]) -> float:

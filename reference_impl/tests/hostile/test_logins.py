@@ -117,9 +117,17 @@ def test_row_13_a_login_that_is_none_repeats_nothing(fortress: Fortress, body: A
 
 @pytest.mark.parametrize("value", [PASSWORD, "canary-user-text"])
 def test_row_13_no_refused_body_of_any_route_is_repeated(fortress: Fortress, value: str) -> None:
-    junk = {name: {"nested": [value]} for name in ("email", "password", "name", "phone", "message", "refreshToken", "content", "provider")}
+    junk = {
+        name: {"nested": [value]}
+        for name in ("email", "password", "name", "phone", "message", "refreshToken", "content", "provider")
+    }
     for path in ("/admin/login", "/admin/refresh", "/admin/users", "/admin/units", "/messages", "/contacts", "/api/campaigns"):
-        for content in (json.dumps(junk).encode(), json.dumps(junk).encode()[:-1], json.dumps({value: value}).encode(), value.encode()):
+        for content in (
+            json.dumps(junk).encode(),
+            json.dumps(junk).encode()[:-1],
+            json.dumps({value: value}).encode(),
+            value.encode(),
+        ):
             answer = fortress.ask("POST", path, content=content, headers=fortress.admin | {"Content-Type": "application/json"})
             assert 400 <= answer.status < 500
             assert value.encode() not in answer.body, f"{path}: {answer.body!r}"

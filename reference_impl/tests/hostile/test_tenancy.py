@@ -225,10 +225,24 @@ def test_row_18_a_path_in_disguise(fortress: Fortress, path: str) -> None:
         assert "x-injected" not in answer.headers
 
 
-@pytest.mark.parametrize("identity", ["%00", "..", "%2e%2e", "null", "undefined", "-1", "0", "1e9", "' OR 1=1--", "{}", "a" * 300, "%ff%fe", "\u0660" * 36])
+@pytest.mark.parametrize(
+    "identity",
+    ["%00", "..", "%2e%2e", "null", "undefined", "-1", "0", "1e9", "' OR 1=1--", "{}", "a" * 300, "%ff%fe", "\u0660" * 36],
+)
 def test_row_18_an_id_that_is_none(fortress: Fortress, identity: str) -> None:
-    for path in ("/messages/{}", "/conversations/{}/messages", "/api/campaigns/{}", "/units/{}/whatsapp/status", "/units/{}/events"):
-        for text in (identity, fortress.a.ids["message_id"].upper() + "x", f"{{{fortress.a.id}}}", fortress.a.id.replace("-", "")):
+    for path in (
+        "/messages/{}",
+        "/conversations/{}/messages",
+        "/api/campaigns/{}",
+        "/units/{}/whatsapp/status",
+        "/units/{}/events",
+    ):
+        for text in (
+            identity,
+            fortress.a.ids["message_id"].upper() + "x",
+            f"{{{fortress.a.id}}}",
+            fortress.a.id.replace("-", ""),
+        ):
             assert fortress.as_a("GET", path.format(text)).status in (404, 405)
 
 

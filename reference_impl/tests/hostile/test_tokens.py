@@ -98,7 +98,9 @@ def test_row_01_every_route_and_method_without_a_token_answers_the_same(fortress
 def test_row_01_a_header_that_holds_no_token(fortress: Fortress, authorization: str) -> None:
     headers = {"Authorization": authorization.encode("latin-1").decode("latin-1")}
     answer = fortress.raw(
-        f"GET /contacts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode("latin-1"),
+        f"GET /contacts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode(
+            "latin-1"
+        ),
         label=authorization[:20],
     )
     assert answer.status == 401
@@ -113,7 +115,9 @@ def test_row_01_a_body_is_not_read_before_the_token(fortress: Fortress) -> None:
         assert answer.status == 401
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "nOnE", "NONE", "", "HS384", "HS512", "hs256", "RS256", "ES256", "EdDSA", None, 5, []])
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "nOnE", "NONE", "", "HS384", "HS512", "hs256", "RS256", "ES256", "EdDSA", None, 5, []]
+)
 @pytest.mark.parametrize("signature", ["", "signed"])
 def test_row_02_an_algorithm_of_the_caller(fortress: Fortress, algorithm: Any, signature: str) -> None:
     token = signed(fortress, claims(fortress), header={"alg": algorithm, "typ": "JWT"})
@@ -126,7 +130,10 @@ def test_row_02_an_empty_signature(fortress: Fortress) -> None:
     is_refused(fortress, fortress.a.token[:-2])
 
 
-@pytest.mark.parametrize("header", [{}, [], "x", 5, None, b"\xff", b"{", {"alg": "HS256", "crit": ["exp"]}, {"alg": "HS256", "b64": False, "crit": ["b64"]}])
+@pytest.mark.parametrize(
+    "header",
+    [{}, [], "x", 5, None, b"\xff", b"{", {"alg": "HS256", "crit": ["exp"]}, {"alg": "HS256", "b64": False, "crit": ["b64"]}],
+)
 def test_row_02_a_header_that_is_none(fortress: Fortress, header: Any) -> None:
     is_refused(fortress, signed(fortress, claims(fortress), header=header))
 
@@ -139,7 +146,16 @@ def test_row_03_a_public_key_as_the_secret(fortress: Fortress, kind: str) -> Non
     is_refused(fortress, jwt.encode(claims(fortress), private, algorithm="RS256" if kind == "rsa" else "ES256"))
 
 
-@pytest.mark.parametrize("header", [{"jwk": {"kty": "oct", "k": "AAAA"}}, {"jku": "http://127.0.0.1:9/keys"}, {"kid": "../../dev/null"}, {"kid": "' OR 1=1"}, {"x5u": "http://127.0.0.1:9"}])
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"jwk": {"kty": "oct", "k": "AAAA"}},
+        {"jku": "http://127.0.0.1:9/keys"},
+        {"kid": "../../dev/null"},
+        {"kid": "' OR 1=1"},
+        {"x5u": "http://127.0.0.1:9"},
+    ],
+)
 def test_row_03_a_key_that_the_token_brings(fortress: Fortress, header: dict[str, Any]) -> None:
     is_refused(fortress, signed(fortress, claims(fortress), "x" * 40, header={"alg": "HS256"} | header))
 
@@ -250,7 +266,9 @@ def test_row_08_a_token_signed_with_a_guess(fortress: Fortress, key: str) -> Non
 
 
 def test_row_08_claims_of_another_tenant_change_nothing(fortress: Fortress) -> None:
-    token = signed(fortress, claims(fortress, unit=fortress.b.id, unitId=fortress.b.id, role="super_admin", unit_id=fortress.b.id))
+    token = signed(
+        fortress, claims(fortress, unit=fortress.b.id, unitId=fortress.b.id, role="super_admin", unit_id=fortress.b.id)
+    )
     headers = {"Authorization": f"Bearer {token}"}
     assert fortress.ask("GET", f"/units/{fortress.b.id}/whatsapp/status", headers=headers).status == 404
     assert fortress.ask("GET", "/admin/units", headers=headers).status == 403
