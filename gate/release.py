@@ -143,9 +143,8 @@ class Release:
         repository, database, modules = self.section("repository"), self.section("database"), self.section("modules")
         settings, backend, evidence = self.section("environment"), self.section("backend"), self.section("evidence")
         schema = str(database.get("expected", "seed"))
-        given = [key for key in ("file", "manifest") if key in settings] + (["process"] if settings.get("process") else [])
-        if len(given) > 1:
-            raise UsageError(f"{self.path.name}, environment: {' and '.join(given)} are given; name one place of the settings")
+        if "file" in settings and settings.get("process"):
+            raise UsageError(f"{self.path.name}, environment: file and process are given; name one place of the values")
         return Subject(
             name=self.name,
             repository=self.repository,
@@ -177,7 +176,8 @@ class Release:
             migration=self._optional(database, "migration"),
             baseline=self._optional(database, "baseline"),
             environment=dict(environment) if settings.get("process") else None,
-            environment_file=self._optional(settings, "file") or self._optional(settings, "manifest"),
+            environment_file=self._optional(settings, "file"),
+            environment_manifest=self._optional(settings, "manifest"),
             environment_service=str(settings.get("service", "")),
             environment_rules=EnvironmentRules(
                 contract=bool(settings.get("contract", True)),

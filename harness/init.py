@@ -183,9 +183,9 @@ def _places(found: Found, *, drafted: bool) -> Iterator[str]:
     yield '# campaign-service = { name = "app.campaigns:CampaignService" }'
     yield '# evolution-provider = { name = "app.evolution:EvolutionProvider" }'
     yield ""
-    yield "[environment]  # the settings of the deployment: one of file, manifest and process"
+    yield "[environment]  # the settings of the deployment: the manifest that sets them, the file with their values"
     yield _line("file", found.settings, '".env.production"')
-    yield _line("manifest", "" if found.settings else found.manifest, '"docker-compose.yml"')
+    yield _line("manifest", found.manifest, '"docker-compose.yml"')
     yield '# service = "backend"  # which service of the manifest'
     yield _line("example", found.example, '".env.example"', "the documented settings")
     yield ""

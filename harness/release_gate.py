@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gate.errors import GateError, UsageError
 from gate.facts.connections import backend_of
-from gate.facts.environment import parse_dotenv
 from gate.facts.logs import LogScan, scan
 from gate.facts.providers import providers
 from gate.facts.subject import Subject
@@ -59,7 +58,7 @@ def subject_of(database: Database, system: ReferenceSystem | None = None, *, env
         ),
         scenario_environment={"GOLIVE_ADMIN_EMAIL": "nobody@golive.invalid", "GOLIVE_ADMIN_PASSWORD": "not used to collect"},
     )
-    return replace(found, environment=parse_dotenv(env_file)) if env_file is not None else found
+    return replace(found, environment=None, environment_file=env_file) if env_file is not None else found
 
 
 def run_gate(

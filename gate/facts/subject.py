@@ -72,8 +72,9 @@ class Subject:
     migration, baseline: SQL files, see `gate.facts.migrations`.
     name: of the release. repository: its root, when it is known; commits: those of the release, as FIRST..LAST; artefacts: built
     packages; documents: generated ones, and the journals of runs; allowances: secrets that somebody answers for.
-    environment: the settings of the deployment, or environment_file: the .env file or manifest that holds them (of the service
-    environment_service); example_environment: the documented ones with their example values, or example_file with them.
+    environment: the settings of the deployment, or environment_file: the .env file with them; environment_manifest: what sets
+    them there, for the service environment_service; example_environment: the documented ones with their example values, or
+    example_file with them.
     logs: log files of the backend. canaries: values that went through the backend and must not be in a log, by what they are.
     source_roots: folders whose code is released, without its tests. features: folder with `.feature` files. scenario_tests:
     arguments with which pytest collects the tests that run them; scenario_environment: variables that it needs for that.
@@ -98,6 +99,7 @@ class Subject:
     baseline: Path | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     environment_file: Path | None = None
+    environment_manifest: Path | None = None
     environment_service: str = ""
     environment_rules: EnvironmentRules = field(default_factory=EnvironmentRules)
     example_environment: Mapping[str, str] = field(default_factory=dict, repr=False)

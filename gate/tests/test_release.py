@@ -161,7 +161,7 @@ def test_a_log_pattern_that_names_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_two_places_of_the_settings_are_refused(tmp_path: Path) -> None:
     release = load(written(tmp_path, LEAST + '[environment]\nfile = "a"\nprocess = true'))
-    with pytest.raises(UsageError, match="name one place"):
+    with pytest.raises(UsageError, match="name one place of the values"):
         release.subject(database_url="", environment={})
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from gate.errors import Failure
+from gate.errors import Failure, Inconclusive
+from gate.facts import environment
 from gate.facts.code import Code
 from gate.facts.subject import Subject
 from gate.facts.tree import SourceTree
@@ -22,16 +23,23 @@ ALWAYS = ("EVOLUTION_API_URL", "EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_RE
 
 @check(order=72)
 def run(subject: Subject, code: Code) -> Iterator[Evidence]:
-    documented = {*ALWAYS, *subject.example_environment}
+    rules = subject.environment_rules
+    written = environment.documented(subject)
+    documented = {*(ALWAYS if rules.contract else ()), *written}
+    read = code.settings - set(rules.undocumented)
+    if subject.name and not written and read - documented:
+        some = ", ".join(sorted(read - documented)[:5])
+        raise Inconclusive(f"the code reads {some} and no documented settings were given (environment.example)")
     faults = []
-    for name in sorted(documented - code.words):
+    # A name of one word, such as PORT, is not told from any other word in code.
+    for name in sorted(name for name in documented - code.words if "_" in name):
         close = get_close_matches(name, sorted(code.words - documented), n=1, cutoff=0.8)
         faults.append(f"{name} is documented and nowhere in the code" + (f", which reads {close[0]}" if close else ""))
-    for name in sorted(code.settings - documented):
+    for name in sorted(read - documented):
         close = get_close_matches(name, sorted(documented), n=1, cutoff=0.85)
         if close:
             faults.append(f"{name} is read by the code and documented nowhere; did you mean {close[0]}?")
-        elif subject.example_environment:
+        elif written:
             faults.append(f"{name} is read by the code and documented nowhere")
     if faults:
         raise Failure("; ".join(faults))

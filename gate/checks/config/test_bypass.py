@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gate.errors import Failure
+from gate.errors import Failure, Inconclusive
 from gate.facts.code import Code
 from gate.facts.environment import Environment
 from gate.facts.tree import SourceTree
@@ -17,18 +17,25 @@ from gate.facts.worlds import Deployment
 from gate.model import Evidence, Severity
 from gate.registry import check
 
-_NAME = re.compile(r"BYPASS|(?:SKIP|DISABLE)_AUTH|CHAFF", re.IGNORECASE)
+_NAME = re.compile(
+    r"BYPASS|(?:SKIP|DISABLE|NO)_(?:AUTH|LOGIN|SIGNATURE|VERIFICATION)|CHAFF|(?:^|_)TEST_?MODE$|^TESTING$"
+    r"|^USE_(?:MOCK|FAKE|STUB|IN_?MEMORY)|^(?:APP_|FLASK_|DJANGO_)?DEBUG$",
+    re.IGNORECASE,
+)
 _OFF = {"", "0", "false", "no", "off"}
 
 
 @check(severity=Severity.CRITICAL, order=71)
 def run(environment: Environment, code: Code) -> Iterator[Evidence]:
+    unseen = sorted(name for name in environment.elsewhere if _NAME.search(name))
     on = [name for name, value in sorted(environment.values.items()) if _NAME.search(name) and value.strip().lower() not in _OFF]
     if on:
         raise Failure(f"{', '.join(on)} is on, expected unset or false")
     if code.bypasses:
         more = f"; and {len(code.bypasses) - 3} more" if len(code.bypasses) > 3 else ""
         raise Failure("; ".join(str(bypass) for bypass in code.bypasses[:3]) + more)
+    if unseen:
+        raise Inconclusive(f"the values of {', '.join(unseen)} are set elsewhere and were not seen; give the file with them")
     yield Evidence(label="settings looked at", value=len(environment.values))
     yield Evidence(label="source files looked through", value=code.files)
     yield Evidence(label="lines", value=code.lines)
