@@ -26,7 +26,7 @@ from typing import Any
 from gate.errors import JournalError
 from gate.judge import judge
 from gate.masking import Masker
-from gate.model import Evidence, Outcome, Severity, Status, Verdict
+from gate.model import Decision, Evidence, Finding, Outcome, Severity, Status, Verdict
 from gate.policy import Policy
 
 __all__ = ["JOURNAL", "SCHEMA_VERSION", "Journal", "Recording", "conclude", "read", "write_atomically"]
@@ -162,7 +162,13 @@ class Recording:
 def conclude(recording: Recording, policy: Policy, today: date) -> Verdict:
     """Judges a recording: what its parts planned must be answered, and the journal itself must be whole."""
     demanding = replace(policy.pinned(recording.planned), required=(*policy.required, INTEGRITY_ID))
-    return judge((*recording.outcomes, recording.integrity()), demanding, today)
+    integrity = recording.integrity()
+    verdict = judge((*recording.outcomes, integrity), demanding, today)
+    # That a journal is whole says nothing of the release: without another pass nothing was seen.
+    if verdict.passed > (integrity.status is Status.PASS) or verdict.decision is not Decision.GO:
+        return verdict
+    nothing = Finding(id="*", why="nothing passed: nothing seen is never GO")
+    return replace(verdict, decision=Decision.HOLD, unanswered=(*verdict.unanswered, nothing))
 
 
 def read(path: Path) -> Recording:

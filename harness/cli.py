@@ -634,6 +634,33 @@ def judge(run_directory: Path, policy_name: str, output: Output) -> int:
     return teller.tell(*_conclude(run_directory, teller.policy))
 
 
+@app.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="RUN",
+    help="The run before; of a directory of runs, the last GO in it by the policy.",
+)
+@_policy_option("rehearsal")
+@_format_option()
+def diff(run: Path, against: Path, policy_name: str, form: str) -> int:
+    """Say what changed between two runs: new, flaky, no longer answered, still failing, fixed.
+
+    Ends with 1 when something fails that did not fail before, with 3 when an answer was lost or could not be had, else with 0.
+
+    \b
+    Examples:
+      golive diff go-live --against last-week
+      golive diff go-live --against runs/ --format json
+    """
+    from gate import policy as policies
+    from harness.diff_command import run_diff
+
+    return run_diff(run, against, policies.load(policy_name), form=form, echo=click.echo)
+
+
 @app.group(cls=Commands)
 def backend() -> None:
     """The reference backend: migrate its database, serve it, work its queue."""

@@ -298,3 +298,13 @@ def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be written"):
         write_atomically(target / "below-a-file.json", "text")
     assert [item.name for item in tmp_path.iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize("statuses", [[], [Status.SKIP], [Status.SKIP, Status.SKIP]])
+def test_a_whole_journal_in_which_nothing_passed_is_hold(path: Path, statuses: list[Status]) -> None:
+    journal = Journal.create(path, release=RELEASE)
+    for number, status in enumerate(statuses):
+        journal.append(outcome(f"schema.n-{number}", status))
+    verdict = conclude(read(path), Policy(name="p", may_skip=("*",)), TODAY)
+    assert verdict.decision is Decision.HOLD
+    assert [finding.why for finding in verdict.unanswered] == ["nothing passed: nothing seen is never GO"]

@@ -25,7 +25,7 @@ class Finished:
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOLIVE_", "PYTEST_", "COV_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GOLIVE_", "PYTEST_", "COV_"))}
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONWARNINGS": "error"} | more
 
 
