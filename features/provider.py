@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -12,6 +13,7 @@ from features.backend import Answer, Backend
 from features.expectations import Mismatch
 from features.secrecy import Secrecy
 from features.timing import TargetTime
+from harness.errors import HarnessError
 from harness.evolution.client import EvolutionControl
 
 __all__ = ["Courier", "WebhookAddress", "at_provider", "code_on_show"]
@@ -79,9 +81,13 @@ class Courier:
     def address(self, instance: str) -> WebhookAddress:
         return self.registered(instance)[0]
 
-    def deliver(self, url: str, *, instance: str, event: str, data: Any) -> Answer:
-        """Posts one event, now on the provider's clock. It carries no signature and no delivery id: the real one has none."""
-        at = self._time.now()
+    def deliver(self, url: str, *, instance: str, event: str, data: Any, seconds_ago: float = 0.0) -> Answer:
+        """Posts one event, of now or of so many seconds ago on the provider's clock.
+
+        It carries no signature and no delivery id: the real one has none. Raises Mismatch when nobody listens at an address that
+        the backend itself registered.
+        """
+        at = self._time.now() - timedelta(seconds=seconds_ago)
         body = {
             "event": event,
             "instance": instance,
@@ -92,7 +98,14 @@ class Courier:
             "server_url": "http://evolution.example",
             "apikey": "00000000-0000-0000-0000-000000000000",
         }
-        return self._backend.request("POST", url, content=json.dumps(body, ensure_ascii=False).encode(), headers=_HEADERS)
+        return self.deliver_bytes(url, json.dumps(body, ensure_ascii=False).encode())
+
+    def deliver_bytes(self, url: str, body: bytes) -> Answer:
+        """Posts whatever this is, as the provider posts an event. Raises as `deliver`."""
+        try:
+            return self._backend.request("POST", url, content=body, headers=_HEADERS)
+        except HarnessError as error:
+            raise Mismatch("the registered webhook address", expected="an answer", seen=str(error)) from None
 
     def deliver_text(self, url: str, *, instance: str, phone: str, text: str, key: str = "", name: str = "Maria") -> Answer:
         """Posts a customer's text, written now; `key` is its id (default: a new one)."""

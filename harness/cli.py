@@ -399,6 +399,8 @@ def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
 @app.command()
 @_target_options
 @click.option("--tags", multiple=True, metavar="@TAG", help="Only scenarios of these tags; may be repeated.")
+@click.option("--profile", default="", metavar="PROFILE", help="Only core, outbound, campaigns, security or chaos.")
+@click.option("--all", "everything", is_flag=True, help="Every scenario, not only the nine of the seed.")
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
 @_policy_option("gate")
@@ -409,6 +411,8 @@ def e2e(
     evolution_url: str,
     database: str,
     tags: tuple[str, ...],
+    profile: str,
+    everything: bool,
     features: Path | None,
     workers: int,
     policy_name: str,
@@ -417,18 +421,21 @@ def e2e(
 ) -> int:
     """Run the scenarios against the embedded reference, or against any backend by URL.
 
-    Credentials come from GOLIVE_ADMIN_EMAIL, GOLIVE_ADMIN_PASSWORD and GOLIVE_CONTROL_TOKEN.
+    Without --tags, --profile, --all or --features: the nine of the seed (@seed). Credentials come from GOLIVE_ADMIN_EMAIL,
+    GOLIVE_ADMIN_PASSWORD and GOLIVE_CONTROL_TOKEN.
 
     \b
     Examples:
       golive e2e
-      golive e2e --tags @smoke
+      golive e2e --all
+      golive e2e --profile outbound --tags @critical
       golive e2e --target http://127.0.0.1:8000 --evolution http://127.0.0.1:8080
     """
     from gate import policy as policies
-    from harness.scenarios import FEATURES, read_features, run, select
+    from harness.scenarios import FEATURES, asked_for, read_features, run, select
 
     teller = output.teller(policies.load(policy_name))
+    tags = asked_for(tags, profile=profile, everything=everything, own=features is not None)
     selected = select(read_features(features or FEATURES), tags)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:

@@ -125,13 +125,14 @@ def plan(
     environment: Mapping[str, str] | None = None,
 ) -> Plan:
     """Raises UsageError for what can be known to be wrong before anything runs: an unknown tag, a directory that is in use."""
-    from harness.scenarios import FEATURES, read_features, select
+    from harness.scenarios import FEATURES, asked_for, read_features, select
 
     if (out / JOURNAL).exists():
         raise UsageError(f"{out} holds the journal of another run; choose a new directory with --out")
     first, dots, last = commits.partition("..")
     if commits and not (first and dots and last):
         raise UsageError(f"--commits {commits!r} is not of the form FIRST..LAST")
+    tags = asked_for(tags, own=features is not None)
     scenarios = select(read_features(features or FEATURES), tags)
     return Plan(
         out=out,

@@ -34,7 +34,10 @@ __all__ = [
     "FEATURES",
     "ID_TAG",
     "PART",
+    "PROFILES",
+    "SEED_TAG",
     "PlannedScenario",
+    "asked_for",
     "feature_files",
     "read_features",
     "run",
@@ -46,6 +49,9 @@ PART = "scenarios"
 RUNNER_ID = f"{FAMILY}.run"
 ID_TAG = "@id:"
 CRITICAL_TAG = "@critical"
+# The nine that every release is held to; what is run where nothing else is asked for.
+SEED_TAG = "@seed"
+PROFILES = ("core", "outbound", "campaigns", "security", "chaos")
 FEATURES = Path(__file__).resolve().parents[1] / "features"
 
 _PYTEST = (sys.executable, "-m", "pytest")
@@ -104,6 +110,19 @@ def read_features(folder: Path) -> list[PlannedScenario]:
     if not folder.is_dir():
         raise HarnessError(f"{folder}: no such folder of feature files")
     return [scenario for path in feature_files(folder) for scenario in _read_feature(path)]
+
+
+def asked_for(tags: Sequence[str], *, profile: str = "", everything: bool = False, own: bool = False) -> tuple[str, ...]:
+    """The tags to select by: those given and the profile's, or @seed where nothing was asked for and the scenarios are ours.
+
+    Raises SelectionError for a profile that does not exist.
+    """
+    if profile and profile.removeprefix("@") not in PROFILES:
+        near = difflib.get_close_matches(profile, PROFILES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(PROFILES)}"
+        raise SelectionError(f"profile {profile}: {hint}")
+    wanted = (*tags, *([f"@{profile.removeprefix('@')}"] if profile else []))
+    return wanted if wanted or everything or own else (SEED_TAG,)
 
 
 def select(planned: Sequence[PlannedScenario], tags: Iterable[str], only: Iterable[str] = ()) -> list[PlannedScenario]:
