@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from gate.difference import Side
 from gate.errors import JournalError, UsageError
@@ -39,7 +38,8 @@ def identity_of(recording: Recording) -> tuple[str, ...]:
 
 def schema_digest(recording: Recording) -> str:
     """The digest of the schema that a run saw; empty where it did not say."""
-    return _digest_in(recording.facts)
+    found = recording.facts.get("schema_digest", "")
+    return found if isinstance(found, str) else ""
 
 
 def last_go(source: Path, policy: Policy) -> Side:
@@ -70,12 +70,3 @@ def _judged(path: Path, policy: Policy) -> Side:
     if recording.started_at is None:
         return side_of(recording)
     return side_of(recording, str(conclude(recording, policy, recording.started_at.date()).decision))
-
-
-def _digest_in(value: Any) -> str:
-    if not isinstance(value, dict):
-        return ""
-    own = value.get("schema_digest")
-    if isinstance(own, str):
-        return own
-    return next((found for item in value.values() if (found := _digest_in(item))), "")

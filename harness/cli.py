@@ -642,6 +642,105 @@ def judge(run_directory: Path, policy_name: str, output: Output) -> int:
 
 
 @app.command()
+@click.argument("run", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="The private key, in PEM; GOLIVE_KEY_PASSPHRASE opens it.")
+@click.option(
+    "--artifact", "artifacts", type=click.Path(path_type=Path), multiple=True, help="A file of the release; may be repeated."
+)
+@click.option("--commit", default="", metavar="SHA", help="The commit, where the run was not in a git repository.")
+@click.option("--policy", "policy_name", default="", help="A policy file, or the name of one; that of the run without it.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write it; attestation.dsse.json in RUN without it.")
+@click.option("--generate-key", "new_key", type=click.Path(path_type=Path), help="Make a key here, with PATH.pub beside it.")
+@_format_option()
+def sign(
+    run: Path | None,
+    key: Path | None,
+    artifacts: tuple[Path, ...],
+    commit: str,
+    policy_name: str,
+    out: Path | None,
+    new_key: Path | None,
+    form: str,
+) -> int:
+    """Attest what a run found: an in-toto statement in a DSSE envelope, bound to commit, schema and files.
+
+    \b
+    Examples:
+      golive sign --generate-key keys/golive.pem
+      golive sign go-live --key keys/golive.pem --artifact dist/backend.whl
+    """
+    from harness import attest_command
+
+    if new_key is not None:
+        if run is not None or key is not None:
+            raise click.UsageError("--generate-key makes a key and signs nothing; sign in a second command")
+        click.echo(f"{new_key}: private, keep it; {attest_command.generate(new_key)}: public")
+        return 0
+    if run is None or key is None:
+        raise click.UsageError("give a RUN and --key, or --generate-key")
+    from gate import policy as policies
+
+    return attest_command.run_sign(
+        run,
+        key,
+        policies.load(policy_name) if policy_name else None,
+        artifacts=artifacts,
+        commit=commit,
+        out=out,
+        environment=os.environ,
+        form=form,
+        echo=click.echo,
+    )
+
+
+@app.command()
+@click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="The public key, in PEM.")
+@click.option(
+    "--artifact", "artifacts", type=click.Path(path_type=Path), multiple=True, help="A file of the release; may be repeated."
+)
+@click.option("--commit", default="", metavar="SHA", help="The commit that is to go live.")
+@click.option("--schema", default="", metavar="DIGEST", help="The digest of the schema that it is to run on.")
+@click.option("--policy", "policy_name", default="", help="The name of the policy by which it must have been judged.")
+@click.option(
+    "--max-age-hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="Since the run began."
+)
+@_format_option()
+def verify(
+    source: Path,
+    key: Path,
+    artifacts: tuple[Path, ...],
+    commit: str,
+    schema: str,
+    policy_name: str,
+    max_age_hours: float,
+    form: str,
+) -> int:
+    """Hold an attestation against its key, its files, its age and its result: 0 when it releases, 1 when it does not.
+
+    \b
+    Examples:
+      golive verify go-live --key keys/golive.pem.pub
+      golive verify attestation.dsse.json --key golive.pub --commit "$(git rev-parse HEAD)" --artifact dist/backend.whl
+    """
+    from datetime import timedelta
+
+    from harness.attest_command import run_verify
+
+    return run_verify(
+        source,
+        key,
+        artifacts=artifacts,
+        commit=commit,
+        schema=schema,
+        policy=policy_name,
+        max_age=timedelta(hours=max_age_hours),
+        form=form,
+        echo=click.echo,
+    )
+
+
+@app.command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--against",

@@ -70,7 +70,7 @@ def test_a_damaged_run_is_refused_because_what_was_cut_would_look_new(tmp_path: 
 
 def test_only_a_clean_commit_and_the_schema_say_that_two_runs_saw_the_same(tmp_path: Path) -> None:
     run = recorded(tmp_path / "a", Status.PASS)
-    Journal(run / JOURNAL).fact("environment", {"database": {"schema_digest": "5c4e3a"}})
+    Journal(run / JOURNAL).fact("schema_digest", "5c4e3a")
     recording = read(run / JOURNAL)
     assert schema_digest(recording) == "5c4e3a"
     assert identity_of(recording) == (RELEASE["commit"], "5c4e3a")
