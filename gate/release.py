@@ -195,6 +195,7 @@ class Release:
             journals=Journals(
                 paths={part: self._path(evidence[part]) for part in ("scenarios", "smoke", "load", "watch") if part in evidence},
                 max_age_hours=float(evidence.get("max_age_hours", 24)),
+                may_skip=self.policy.may_skip,
             ),
         )
 

@@ -179,10 +179,12 @@ def rehearse(
 
     teller = output.teller(policies.load(policy_name))
     directory = out if out is not None else Path(f"golive-run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    from harness.record import people_of
+
     plan = rehearsal.plan(
         out=directory,
         database=database,
-        release=rehearsal.release_of(Path.cwd()),
+        release=rehearsal.release_of(Path.cwd()) | people_of(Path.cwd()),
         env_file=env_file,
         features=features,
         commits=commits,
@@ -1011,8 +1013,10 @@ def _on_target(
     from gate.journal import Journal
     from gate.masking import Masker
     from harness import targets
-    from harness.rehearsal import JOURNAL, release_of
+    from harness.record import bind_schema, record_of
+    from harness.rehearsal import JOURNAL
 
+    record, release = record_of(Path.cwd())
     if evolution_url and not target_url:
         raise click.UsageError("--evolution is the fake behind --target; give both, or neither for the embedded reference")
     with _run_directory(out) as directory:
@@ -1023,9 +1027,10 @@ def _on_target(
         )
         with chosen as (target, pace):
             masker = Masker((target.admin_password, target.control_token, target.metrics_token))
-            journal = Journal.create(directory / JOURNAL, release=release_of(Path.cwd()), masker=masker)
+            journal = Journal.create(directory / JOURNAL, release=record, masker=masker)
             with _Show(teller.console, total=expected) as show:
                 work(target, pace, journal, directory, show)
+            bind_schema(journal, release)
         return teller.tell(*_conclude(directory, teller.policy))
 
 

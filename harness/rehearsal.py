@@ -288,9 +288,13 @@ def _migrate(run: Run, database: Database) -> None:
 
 
 def _gate(run: Run, facts: Facts) -> None:
+    from harness.record import bind_catalog
+
     with run.part("gate", "Release gate"), run.journal.part("gate", expected=run.expected["gate"]):
         checks = [item for item in run.plan.checks if item.id in run.expected["gate"]]
         outcomes = run_checks(checks, facts, on_outcome=run.note, masker=run.masker)
+        with contextlib.suppress(GateError):
+            bind_catalog(run.journal, facts.get("catalog"))
         run.journal.fact(
             "not_applicable",
             [{"id": outcome.id, "reason": outcome.reason} for outcome in outcomes if outcome.status is Status.SKIP],

@@ -21,6 +21,7 @@ from gate.registry import Item
 from gate.release import FILE, Release
 from gate.runner import Facts, run
 from harness.datastores import Database, DatastoreError, open_database
+from harness.record import bind_catalog, pinned
 from harness.rehearsal import JOURNAL, database_fact, release_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,12 @@ def run_gate(
             listener.outcome(outcome)
 
         timeout_s = release.check_timeout_s if release is not None else FACT_TIMEOUT_S
-        return run(items, Facts(facts), on_outcome=note, timeout_s=timeout_s)
+        known = Facts(facts)
+        outcomes = run(items, known, on_outcome=note, timeout_s=timeout_s)
+        if any("catalog" in item.facts for item in items):
+            with contextlib.suppress(GateError):
+                bind_catalog(journal, known.get("catalog"))
+        return outcomes
 
 
 def _given(database: str) -> Database | None:
@@ -162,6 +168,8 @@ def _subject(url: str, opened: Database | None, release: Release | None, env_fil
         found = release.subject(database_url=url, environment=os.environ)
         if env_file is not None:
             found = replace(found, environment=None, environment_file=env_file)
+        if found.journals is not None:
+            found = replace(found, journals=replace(found.journals, pinned=lambda: pinned(found.features)))
     else:
         found = subject_of(opened, env_file=env_file) if opened is not None else subject_of(_NO_DATABASE, env_file=env_file)
     return replace(found, logs=tuple(logs)) if logs else found

@@ -6,6 +6,7 @@ refuses, and whether the predicate of an index covers the rows that it should.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -21,7 +22,7 @@ from gate.facts.expected import ExpectedColumn, ExpectedIndex, ExpectedSchema
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Catalog", "Check", "Column", "ForeignKey", "Index", "Refusal", "Role", "Table", "read", "snapshot"]
+__all__ = ["Catalog", "Check", "Column", "ForeignKey", "Index", "Refusal", "Role", "Table", "digest", "read", "snapshot"]
 
 _CANONICAL = {
     "timestamp with time zone": "timestamptz",
@@ -135,6 +136,21 @@ class Catalog:
     tables: Mapping[str, Table]
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
+
+
+def digest(catalog: Catalog) -> str:
+    """A SHA-256 over the definition of the tables, as hexadecimal; it does not depend on what is expected of them."""
+    definition = [
+        [
+            *(table.name, table.kind, table.row_security, table.row_security_forced),
+            [[column.name, column.type, column.nullable, column.default] for column in table.columns.values()],
+            [[index.name, index.columns, index.unique, index.predicate, index.valid] for index in table.indexes],
+            [[key.name, key.columns, key.references, key.validated] for key in table.foreign_keys],
+            [[check.name, check.expression, check.validated] for check in table.checks],
+        ]
+        for _, table in sorted(catalog.tables.items())
+    ]
+    return hashlib.sha256(json.dumps(definition, separators=(",", ":")).encode()).hexdigest()
 
 
 def snapshot(url: str, schema: str) -> Catalog:

@@ -12,7 +12,7 @@ __all__ = ["providers"]
 
 def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
     """Providers by the names that checks use as parameters, for `gate.runner.Facts`. Nothing is read before it is asked for."""
-    from gate.facts import catalog, code, datastore, environment, features, logs, migrations, modules, secret_places
+    from gate.facts import catalog, code, datastore, environment, evidence, features, logs, migrations, modules, secret_places
 
     return {
         "subject": lambda: subject,
@@ -29,4 +29,5 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         "package_scan": lambda: secret_places.of_packages(subject),
         "document_scan": lambda: secret_places.of_documents(subject),
         "features": lambda: features.read(subject),
+        "journals": lambda: evidence.read(subject),
     }

@@ -16,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from gate.errors import GateError
 from gate.facts import secret_places, throwaway, tree
+from gate.facts.catalog import digest, snapshot
 from gate.facts.connections import backend_of, database_name, with_database
+from gate.facts.part_journals import PartJournals
 from gate.facts.providers import providers
 from gate.facts.subject import Subject
 from gate.facts.throwaway import ThrowawayDatabase
@@ -113,6 +115,10 @@ def _world(name: str, subject: Subject) -> Iterator[tuple[Any, Subject]]:
             for path in subject.documents:
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, Path(folder, path.name))
             yield DocumentFolder(path=Path(folder)), replace(subject, documents=(Path(folder),))
+    elif name == "part_journals":
+        with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
+            journals = PartJournals.sound(Path(folder), digest(snapshot(subject.database_url, subject.schema.schema)))
+            yield journals, replace(subject, journals=journals.named)
     else:
         raise GateError(f"no throw-away world is called {name!r}")
 

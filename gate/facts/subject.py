@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,18 @@ class EnvironmentRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journals:
-    """Where the journals of the other parts are, by part (`scenarios`, `smoke`, `load`, `watch`), and how old they may be."""
+    """Where the journals of the other parts are, by part (`scenarios`, `smoke`, `load`, `watch`), and how old they may be.
+
+    pinned: tells the ids that each part must have executed. may_skip: patterns of ids that need not apply. commit, committed_at:
+    of what is released; those of the repository without them.
+    """
 
     paths: Mapping[str, Path] = field(default_factory=dict)
     max_age_hours: float = 24.0
+    pinned: Callable[[], Mapping[str, frozenset[str]]] | None = None
+    may_skip: tuple[str, ...] = ()
+    commit: str = ""
+    committed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from gate.errors import GateError, NotApplicable
+from gate.facts.catalog import digest, snapshot
 from gate.facts.connections import with_database
 from gate.facts.flow import FlowObservations
+from gate.facts.part_journals import PartJournals
 from gate.facts.sabotage import answer, sabotaged
 from gate.facts.subject import Subject
 from gate.facts.worlds import RepositoryCopy
@@ -161,6 +163,7 @@ def _worlds(spec: str, workdir: Path) -> Iterator[Subject]:
                 datastore=DATASTORE,
                 scratch_url=with_database(database.url, "postgres") if database.backend == "postgresql" else "",
                 environment=_deployment(system.secrets),
+                journals=PartJournals.sound(workdir / "parts", digest(snapshot(database.url, "public"))).named,
             )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gate.facts import throwaway
+from gate.facts.catalog import digest, snapshot
+from gate.facts.part_journals import PartJournals
 from gate.facts.subject import Subject
 from gate.facts.worlds import RepositoryCopy
 from gate.registry import Kind, Registry, registry
@@ -50,6 +53,10 @@ def sample_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sample(request: pytest.FixtureRequest, tmp_path: Path, sample_repository: Path) -> Callable[[str], Subject]:
     """The sample backend on a migrated database of the kind that is asked for."""
-    return lambda backend: subject(
-        tmp_path, database_url=request.getfixturevalue(f"{backend}_world"), repository=sample_repository
-    )
+
+    def on(backend: str) -> Subject:
+        url = request.getfixturevalue(f"{backend}_world")
+        journals = PartJournals.sound(tmp_path / "parts", digest(snapshot(url, "public"))).named
+        return replace(subject(tmp_path, database_url=url, repository=sample_repository), journals=journals)
+
+    return on

@@ -87,10 +87,10 @@ def test_docker_compose(tmp_path: Path) -> None:
     found = parse(written(tmp_path, "docker-compose.yml", COMPOSE))
     assert found.service == "backend"
     assert found.values == {"APP_ENV": "production", "PORT": "8000", "DEBUG": "false", "LEVEL": "info", "PRICE": "$5"}
-    assert found.elsewhere == {"JWT_ACCESS_SECRET", "PASSED_ON"}
+    assert found.elsewhere == frozenset({"JWT_ACCESS_SECRET", "PASSED_ON"})
     assert found.files == (tmp_path / ".env.shared", tmp_path / ".env.more")
     listed = parse(written(tmp_path, "c.yml", LIST))
-    assert (listed.values, listed.elsewhere) == ({"APP_ENV": "production", "A": "b=c"}, {"PASSED_ON", "URL"})
+    assert (listed.values, listed.elsewhere) == ({"APP_ENV": "production", "A": "b=c"}, frozenset({"PASSED_ON", "URL"}))
 
 
 def test_render(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_kubernetes(tmp_path: Path) -> None:
 
 def test_vercel_and_railway(tmp_path: Path) -> None:
     vercel = parse(written(tmp_path, "vercel.json", VERCEL))
-    assert (vercel.values, vercel.elsewhere) == ({"APP_ENV": "production", "FLAG": "1"}, {"KEY"})
+    assert (vercel.values, vercel.elsewhere) == ({"APP_ENV": "production", "FLAG": "1"}, frozenset({"KEY"}))
     assert vercel.open_ended
     railway = parse(written(tmp_path, "railway.toml", RAILWAY))
-    assert (railway.values, railway.elsewhere) == ({"APP_ENV": "production"}, {"KEY"})
+    assert (railway.values, railway.elsewhere) == ({"APP_ENV": "production"}, frozenset({"KEY"}))
 
 
 @pytest.mark.parametrize(
