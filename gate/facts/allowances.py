@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gate.errors import UsageError
 
-__all__ = ["Allowance"]
+__all__ = ["Allowance", "LintWaiver"]
 
 SHORTEST_REASON = 8
 
@@ -33,6 +33,22 @@ class Allowance:
 
     def covers(self, *, rule: str, path: str, digest: str) -> bool:
         return self.rule in ("*", rule) and self.digest in ("", digest) and _matches(self.path, path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintWaiver:
+    """A rule of the migration linter that does not apply, in every statement or in those that hold the text `about`.
+
+    Raises UsageError for one without a reason.
+    """
+
+    rule: str
+    reason: str
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.reason.strip()) < SHORTEST_REASON:
+            raise UsageError(f"the waiver for the linter's rule {self.rule} gives no reason; say why it does not apply")
 
 
 def _matches(pattern: str, path: str) -> bool:

@@ -12,7 +12,23 @@ __all__ = ["providers"]
 
 def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
     """Providers by the names that checks use as parameters, for `gate.runner.Facts`. Nothing is read before it is asked for."""
-    from gate.facts import catalog, code, datastore, environment, evidence, features, logs, migrations, modules, secret_places
+    from gate.facts import (
+        catalog,
+        code,
+        convoy,
+        datastore,
+        environment,
+        evidence,
+        features,
+        logs,
+        metadata,
+        migration_lint,
+        migrations,
+        modules,
+        old_statements,
+        rehearsed,
+        secret_places,
+    )
 
     return {
         "subject": lambda: subject,
@@ -20,6 +36,11 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         "catalog": lambda: catalog.read(subject.database_url, subject.schema),
         "datastore": lambda: datastore.read(subject),
         "modules": lambda: modules.read(subject),
+        "rehearsed": lambda: rehearsed.read(subject),
+        "convoy": lambda: convoy.read(subject),
+        "old_statements": lambda: old_statements.read(subject),
+        "metadata_comparison": lambda: metadata.read(subject),
+        "migration_lint": lambda: migration_lint.read(subject),
         "migration": lambda: migrations.read(subject),
         "environment": lambda: environment.read(subject),
         "logs": lambda: logs.read(subject),

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gate.facts.allowances import Allowance
+from gate.facts.allowances import Allowance, LintWaiver
 from gate.facts.expected import ExpectedSchema
 
 __all__ = ["EnvironmentRules", "ImportedModule", "Journals", "Route", "Subject"]
@@ -78,7 +78,9 @@ class Subject:
     modules, application: see `gate.facts.modules`; source_paths are put before everything else on the import path.
     application_environment: variables under which `application` can be built.
     datastore: a factory or its import string, see `gate.facts.datastore`; empty tests the database's own upsert.
-    migration, baseline: SQL files, see `gate.facts.migrations`.
+    migration, baseline: SQL files, see `gate.facts.migrations`. migration_rows: one with rows for the baseline; else they are
+    made. previous_statements: one with what the release before this one says to its database. metadata: SQLAlchemy's, as
+    `package.module:name`. lint_waivers: rules of the migration linter that do not apply.
     name: of the release. repository: its root, when it is known; commits: those of the release, as FIRST..LAST; artefacts: built
     packages; documents: generated ones, and the journals of runs; allowances: secrets that somebody answers for.
     environment: the settings of the deployment, or environment_file: the .env file with them; environment_manifest: what sets
@@ -106,6 +108,10 @@ class Subject:
     datastore: str | Callable[[str], Any] = ""
     migration: Path | None = None
     baseline: Path | None = None
+    migration_rows: Path | None = None
+    previous_statements: Path | None = None
+    metadata: str = ""
+    lint_waivers: tuple[LintWaiver, ...] = ()
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     environment_file: Path | None = None
     environment_manifest: Path | None = None

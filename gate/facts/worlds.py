@@ -54,6 +54,14 @@ class MigrationScript:
             raise GateError(f"{self.path.name} does not hold {old!r}")
         self.path.write_text(text.replace(old, new), encoding="utf-8")
 
+    def set(self, setting: str, value: str) -> None:
+        """Gives every SET of that setting another value. Raises GateError when there is none."""
+        text = self.path.read_text(encoding="utf-8")
+        changed, times = re.subn(rf"\bSET {setting}\s*(?:=|TO)\s*[^;]+", f"SET {setting} = {value}", text)
+        if not times:
+            raise GateError(f"{self.path.name} does not set {setting}")
+        self.path.write_text(changed, encoding="utf-8")
+
     def drop_verification(self) -> None:
         """Takes out every block that can raise, and says success all the same."""
         raises = re.compile(r"\bRAISE\s+EXCEPTION\b", re.IGNORECASE)

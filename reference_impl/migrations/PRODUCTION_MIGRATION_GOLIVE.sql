@@ -8,11 +8,12 @@
 -- any point, any number of times.
 --
 -- Nothing here breaks the release that is running: new columns are nullable or have a default, no column or value is taken
--- away, and no statement waits longer than lock_timeout for a lock. When one times out, run the file again.
+-- away, and what would make customers wait behind it gives its lock up after 100 ms. When one times out, run the file again.
 --
 -- It ends by verifying the result by definition. Success is the notice ALL MIGRATIONS APPLIED SUCCESSFULLY! and nothing else.
 
-SET lock_timeout = '2s';
+-- Whoever reads or writes queues behind a statement that waits for a blocking lock: so it waits for a moment only.
+SET lock_timeout = '100ms';
 
 -- Building an index may take its time: it holds nobody up.
 SET statement_timeout = 0;
@@ -107,10 +108,15 @@ BEGIN
 END
 $connection_status$;
 
+-- Nobody queues behind these.
+SET lock_timeout = '10s';
+
 ALTER TABLE public.unit_whatsapp_connections VALIDATE CONSTRAINT unit_whatsapp_connections_status_check;
 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_unit_whatsapp_instance_lookup
     ON public.unit_whatsapp_connections (instance_id) WHERE instance_id IS NOT NULL;
+
+SET lock_timeout = '100ms';
 
 -- 2. Accounts, contacts, conversations ---------------------------------------------------------------------------------------
 
@@ -133,6 +139,9 @@ BEGIN
 END
 $contact_address$;
 
+-- Nobody queues behind these.
+SET lock_timeout = '10s';
+
 ALTER TABLE public.contacts VALIDATE CONSTRAINT contacts_address_check;
 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_contacts_unit_lid
@@ -143,6 +152,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_contacts_unit_created
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_conversations_open_contact
     ON public.conversations (contact_id) WHERE status = 'open';
+
+SET lock_timeout = '100ms';
 
 -- 3. Outbound retry and idempotency, messages of a tenant --------------------------------------------------------------------
 
@@ -271,6 +282,9 @@ BEGIN
 END
 $message_constraints$;
 
+-- Nobody queues behind these.
+SET lock_timeout = '10s';
+
 ALTER TABLE public.messages VALIDATE CONSTRAINT messages_status_check;
 
 ALTER TABLE public.messages VALIDATE CONSTRAINT messages_direction_check;
@@ -321,6 +335,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_messages_retry_failed
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_messages_due
     ON public.messages (next_attempt_at) WHERE status IN ('queued', 'sending', 'unknown');
+
+SET lock_timeout = '100ms';
 
 -- 4. Campaigns ---------------------------------------------------------------------------------------------------------------
 

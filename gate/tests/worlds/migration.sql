@@ -1,4 +1,5 @@
-SET lock_timeout = '3s';
+SET lock_timeout = '100ms';
+SET statement_timeout = '30s';
 
 ALTER TABLE unit_whatsapp_connections ADD COLUMN IF NOT EXISTS status_reason text;
 ALTER TABLE unit_whatsapp_connections ADD COLUMN IF NOT EXISTS connected_at timestamptz;
@@ -6,8 +7,9 @@ ALTER TABLE unit_whatsapp_connections ADD COLUMN IF NOT EXISTS disconnected_at t
 ALTER TABLE unit_whatsapp_connections ADD COLUMN IF NOT EXISTS qr_updated_at timestamptz;
 ALTER TABLE unit_whatsapp_connections DROP CONSTRAINT IF EXISTS unit_whatsapp_connections_status_check;
 ALTER TABLE unit_whatsapp_connections ADD CONSTRAINT unit_whatsapp_connections_status_check
-  CHECK (status IN ('connecting', 'qr', 'connected', 'disconnected', 'error'));
-CREATE UNIQUE INDEX IF NOT EXISTS idx_unit_whatsapp_instance_lookup
+  CHECK (status IN ('connecting', 'qr', 'connected', 'disconnected', 'error')) NOT VALID;
+ALTER TABLE unit_whatsapp_connections VALIDATE CONSTRAINT unit_whatsapp_connections_status_check;
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_unit_whatsapp_instance_lookup
   ON unit_whatsapp_connections (instance_id) WHERE instance_id IS NOT NULL;
 
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS unit_id uuid REFERENCES units;
@@ -16,10 +18,10 @@ ALTER TABLE messages ADD COLUMN IF NOT EXISTS client_message_id text;
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS retry_count integer DEFAULT 0;
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS last_retry_at timestamptz;
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS error_details text;
-CREATE UNIQUE INDEX IF NOT EXISTS idx_messages_client_message_id_unit
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_messages_client_message_id_unit
   ON messages (conversation_id, client_message_id) WHERE client_message_id IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS idx_messages_unit_external_id ON messages (unit_id, external_id);
-CREATE INDEX IF NOT EXISTS idx_messages_retry_failed
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_messages_unit_external_id ON messages (unit_id, external_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_messages_retry_failed
   ON messages (status, retry_count, last_retry_at) WHERE status IN ('failed', 'queued');
 
 CREATE TABLE IF NOT EXISTS campaigns (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gate.errors import GateError
+from gate.facts.allowances import LintWaiver
 from gate.facts.expected import load
 from gate.facts.flow import FlowObservations, Send
 from gate.facts.subject import ImportedModule, Route, Subject
@@ -38,6 +39,12 @@ ENVIRONMENT = {
     "BASE_URL": "https://backend.invalid",
     "DATABASE_URL": "postgresql://app@database.internal/app",
 }
+
+LINT_WAIVERS = (
+    LintWaiver(rule="ban-drop-constraint", about="status_check", reason="the next statement puts a wider one in its place"),
+    LintWaiver(rule="adding-foreign-key-constraint", about="unit_id uuid", reason="a new column is null everywhere"),
+    LintWaiver(rule="prefer-bigint-over-int", about="retry_count", reason="never more than three"),
+)
 
 OBSERVED = FlowObservations(
     unit_id=UNIT,
@@ -82,6 +89,8 @@ def subject(folder: Path, *, database_url: str = "", repository: Path | None = N
         datastore="sample_backend.store:contacts",
         baseline=WORLDS / "baseline.sql",
         migration=WORLDS / "migration.sql",
+        metadata="sample_backend.tables:metadata",
+        lint_waivers=LINT_WAIVERS,
         environment=ENVIRONMENT,
         logs=(log,),
         canaries={"the API key": ENVIRONMENT["EVOLUTION_API_KEY"]},
