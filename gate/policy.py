@@ -77,6 +77,7 @@ class Policy:
 
     required: patterns and ids that must be answered. expected: exact ids that must be answered, see `pinned`.
     may_skip: patterns whose SKIP counts as an answer. advisory: patterns that never change the decision.
+    leaves_out: patterns of what a run by this policy does not ask, unless it is selected: what needs the network, or minutes.
     hold_at_warnings, no_go_at_warnings: number of warnings at which the decision is HOLD or NO-GO.
     """
 
@@ -85,6 +86,7 @@ class Policy:
     expected: frozenset[str] = frozenset()
     may_skip: tuple[str, ...] = ()
     advisory: tuple[str, ...] = ()
+    leaves_out: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     hold_at_warnings: int = 1
     no_go_at_warnings: int = 3
@@ -103,6 +105,10 @@ class Policy:
 
     def allows_skip(self, outcome_id: str) -> bool:
         return any(matches(pattern, outcome_id) for pattern in self.may_skip)
+
+    def plans(self, outcome_id: str) -> bool:
+        """Whether a run by this policy asks it without being told to."""
+        return not any(matches(pattern, outcome_id) for pattern in self.leaves_out)
 
     def is_advisory(self, outcome_id: str) -> bool:
         return any(matches(pattern, outcome_id) for pattern in self.advisory)
@@ -138,7 +144,9 @@ def parse(text: str, *, name: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"policy {name}: not valid TOML: {error}") from error
-    _only(document, {"schema_version", "name", "required", "may_skip", "advisory", "warnings", "waiver"}, where=name)
+    _only(
+        document, {"schema_version", "name", "required", "may_skip", "advisory", "leaves_out", "warnings", "waiver"}, where=name
+    )
     if document.get("schema_version") != SCHEMA_VERSION:
         raise PolicyError(f"policy {name}: schema_version must be {SCHEMA_VERSION}")
     warnings = _table(document.get("warnings", {}), where=f"{name}, [warnings]")
@@ -151,6 +159,7 @@ def parse(text: str, *, name: str) -> Policy:
         required=_patterns(document, "required", name=name),
         may_skip=_patterns(document, "may_skip", name=name),
         advisory=_patterns(document, "advisory", name=name),
+        leaves_out=_patterns(document, "leaves_out", name=name),
         waivers=tuple(_waiver(_table(entry, where=f"{name}, [[waiver]]"), name=name) for entry in entries),
         hold_at_warnings=_count(warnings.get("hold_at", 1), where=f"{name}, warnings.hold_at"),
         no_go_at_warnings=_count(warnings.get("no_go_at", 3), where=f"{name}, warnings.no_go_at"),

@@ -137,11 +137,12 @@ class Release:
         `environment` is that of this process: it holds what the file only names.
         """
         from gate.facts import expected
-        from gate.facts.allowances import Allowance
+        from gate.facts.allowances import Allowance, LintWaiver
         from gate.facts.subject import EnvironmentRules, ImportedModule, Journals, Route, Subject
 
         repository, database, modules = self.section("repository"), self.section("database"), self.section("modules")
         settings, backend, evidence = self.section("environment"), self.section("backend"), self.section("evidence")
+        migration, dependencies = self.section("migration"), self.section("dependencies")
         schema = str(database.get("expected", "seed"))
         if "file" in settings and settings.get("process"):
             raise UsageError(f"{self.path.name}, environment: file and process are given; name one place of the values")
@@ -175,6 +176,12 @@ class Release:
             datastore=str(database.get("datastore", "")),
             migration=self._optional(database, "migration"),
             baseline=self._optional(database, "baseline"),
+            migration_rows=self._optional(migration, "rows"),
+            previous_statements=self._optional(migration, "previous_statements"),
+            metadata=str(migration.get("metadata", "")),
+            lint_waivers=tuple(LintWaiver(**entry) for entry in migration.get("waive", ())),
+            requirements=tuple(self._path(item) for item in dependencies.get("requirements", ())),
+            audit_report=self._optional(dependencies, "report"),
             environment=dict(environment) if settings.get("process") else None,
             environment_file=self._optional(settings, "file"),
             environment_manifest=self._optional(settings, "manifest"),

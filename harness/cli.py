@@ -191,6 +191,7 @@ def rehearse(
         load_s=load_seconds,
         minutes=minutes,
         seed=seed,
+        plans=teller.policy.plans,
     )
     show = _Show(teller.console, total=sum(map(len, plan.expected.values())))
     with show:
@@ -286,6 +287,8 @@ def gate(
     with _run_directory(out) as directory:
         show = _Show(teller.console, total=len(planned.items))
         with show:
+            if planned.left_out:
+                show.note(f"not asked by the policy {planned.policy.name}: {', '.join(planned.left_out)}; --select asks")
             run_gate(
                 planned.items,
                 directory,

@@ -21,13 +21,15 @@ __all__ = ["GateRun"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRun:
     """`release` is None for the shipped example. `database` is empty where none is named. `expected` is None where every item of
-    the run must answer; else it also holds what was not selected, so that a part of the checks is never taken for all of them."""
+    the run must answer; else it also holds what was not selected, so that a part of the checks is never taken for all of them.
+    `left_out` is what the policy does not ask."""
 
     items: Sequence[Item]
     policy: Policy
     release: Release | None
     database: str
     expected: frozenset[str] | None
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def plan(cls, config: Path | None, directory: Path, *, names: Sequence[str], database: str, policy_name: str) -> GateRun:
@@ -35,9 +37,11 @@ class GateRun:
         found = release.find(config, directory)
         checks = registry(Kind.CHECK).load("gate.checks")
         if found is None:
+            policy = policies.load(policy_name or "gate")
             return cls(
-                items=checks.select(list(names)),
-                policy=policies.load(policy_name or "gate"),
+                items=checks.select(list(names)) if names else [item for item in checks if policy.plans(item.id)],
+                left_out=() if names else tuple(item.id for item in checks if not policy.plans(item.id)),
+                policy=policy,
                 release=None,
                 database=database or "embedded",
                 expected=None,

@@ -12,7 +12,7 @@ import platform
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,8 +123,12 @@ def plan(
     minutes: int = HOUR_MIN,
     seed: int | None = None,
     environment: Mapping[str, str] | None = None,
+    plans: Callable[[str], bool] = lambda _: True,
 ) -> Plan:
-    """Raises UsageError for what can be known to be wrong before anything runs: an unknown tag, a directory that is in use."""
+    """Raises UsageError for what can be known to be wrong before anything runs: an unknown tag, a directory that is in use.
+
+    `plans` says which checks the policy asks.
+    """
     from harness.scenarios import FEATURES, asked_for, read_features, select
 
     if (out / JOURNAL).exists():
@@ -138,7 +142,7 @@ def plan(
         out=out,
         database=database,
         release=release,
-        checks=tuple(registry(Kind.CHECK).load("gate.checks")),
+        checks=tuple(item for item in registry(Kind.CHECK).load("gate.checks") if plans(item.id)),
         scenario_ids=tuple(dict.fromkeys(scenario.id for scenario in scenarios)),
         features=features,
         tags=tuple(tags),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["run_gate", "subject_of"]
 
 FACT_TIMEOUT_S = 120.0
-NEED_A_DATABASE = ("catalog", "datastore", "migration")
+NEED_A_DATABASE = ("catalog", "datastore", "migration", "rehearsed", "convoy", "old_statements", "metadata_comparison")
 _NO_DATABASE = Database(url="", backend="sqlite", origin="given", server_version="")
 
 

@@ -21,7 +21,7 @@ _KINDS = ("table", "column", "constraint", "index", "type")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataComparison:
-    """`compared` definitions of the tables that the metadata names; `differences` in one sentence each. error: of the migration."""
+    """`compared` definitions of the tables that the metadata names; `differences` a sentence each. error: the migration's."""
 
     script: str
     metadata: str

@@ -1,4 +1,4 @@
-"""The other side of `gate.facts.metadata`: writes down in SQL what SQLAlchemy's metadata would make. Runs in an interpreter alone."""
+"""The other side of `gate.facts.metadata`: tells in SQL what SQLAlchemy's metadata would make. Runs in an interpreter alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the release before this one says to its database, said to the migrated one: during a deploy, and after a rollback, it does.
+"""What the release before this one says to its database, said to the migrated one, as during a deploy and after a rollback.
 
 Every table is read, written and changed with the columns that it had before. What a release really says can be added as a file
 with its statements. Each is tried on the previous schema first: a statement that was wrong before proves nothing.
@@ -25,9 +25,9 @@ __all__ = ["OldStatements", "read"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldStatements:
-    """`tried` statements of the previous release; `refused` of them are on the migrated schema, each with what it was refused with.
+    """`tried` statements of the previous release, `given` of them from a file; `refused` by the migrated schema, each with why.
 
-    error: why the migration itself did not end well. `given` of them came from a file.
+    error: why the migration itself did not end well.
     """
 
     script: str
@@ -42,8 +42,7 @@ def read(subject: Subject) -> OldStatements | None:
     with previous_schema(subject) as made:
         if made is None:
             return None
-        database, tables, _ = made
-        assert subject.migration is not None
+        database, tables, _, migration = made
         statements = list(_statements(tables))
         given = list(split(text_of(subject.previous_statements))) if subject.previous_statements is not None else []
         with postgres(database.url, autocommit=True) as connection:
@@ -52,11 +51,11 @@ def read(subject: Subject) -> OldStatements | None:
                 raise GateError(f"a statement of the previous release is refused by its own schema: {wrong[0]}")
             # Of what is made here, only what the previous schema takes can be asked of the new one.
             usable = [statement for statement in statements if not _refused(connection, [statement])]
-        error = run_plainly(database.url, text_of(subject.migration))
+        error = run_plainly(database.url, text_of(migration))
         with postgres(database.url, autocommit=True) as connection:
             refused = [] if error else _refused(connection, [*given, *usable])
         return OldStatements(
-            script=subject.migration.name, tried=len(given) + len(usable), given=len(given), refused=tuple(refused), error=error
+            script=migration.name, tried=len(given) + len(usable), given=len(given), refused=tuple(refused), error=error
         )
 
 
@@ -64,13 +63,13 @@ def _statements(tables: Sequence[SeededTable]) -> Iterator[str]:
     for table in tables:
         names = list(table.columns)
         listed = ", ".join(map(quoted, names)) or "1"
-        yield f"SELECT {listed} FROM {table.quoted} LIMIT 1"  # noqa: S608
+        yield f"SELECT {listed} FROM {table.quoted} LIMIT 1"
         yield table.insert(ROWS + 1, ROWS + 1)
         yield table.insert(ROWS + 1, ROWS + 1, columns=sorted(table.needed))
         if names:
             changes = ", ".join(f"{quoted(name)} = {quoted(name)}" for name in names)
-            yield f"UPDATE {table.quoted} SET {changes}"  # noqa: S608
-        yield f"DELETE FROM {table.quoted} WHERE ctid IS NULL"  # noqa: S608
+            yield f"UPDATE {table.quoted} SET {changes}"
+        yield f"DELETE FROM {table.quoted} WHERE ctid IS NULL"
     for table in tables:
         for name, expression in table.columns.items():
             # Each value that a CHECK allowed before is still written by whoever knows no other.
@@ -78,7 +77,7 @@ def _statements(tables: Sequence[SeededTable]) -> Iterator[str]:
                 changed = f"(SELECT {expression} FROM (SELECT {{row}} AS g) AS one)"
                 for row in range(expression.count("', '") + 1):
                     value = changed.format(row=row)
-                    yield f"UPDATE {table.quoted} SET {quoted(name)} = {value}"  # noqa: S608
+                    yield f"UPDATE {table.quoted} SET {quoted(name)} = {value}"
 
 
 def _refused(connection: psycopg.Connection[Any], statements: Sequence[str]) -> list[str]:

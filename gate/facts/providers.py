@@ -17,6 +17,7 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         code,
         convoy,
         datastore,
+        dependencies,
         environment,
         evidence,
         features,
@@ -49,6 +50,8 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         "history_scan": lambda: secret_places.of_commits(subject),
         "package_scan": lambda: secret_places.of_packages(subject),
         "document_scan": lambda: secret_places.of_documents(subject),
+        "audit": lambda: dependencies.audit(subject),
+        "locked": lambda: dependencies.locked(subject),
         "features": lambda: features.read(subject),
         "journals": lambda: evidence.read(subject),
     }

@@ -1,8 +1,8 @@
 """A migration tried on a throw-away copy of the previous schema, with rows in every table: statement by statement, and twice.
 
-Each statement runs in a transaction of its own where it can, so that before the commit the server itself says which locks it took,
-what it rewrote and what it read through. What refuses a transaction (CREATE INDEX CONCURRENTLY, a DO block that commits) runs
-without one and is watched from a second connection meanwhile.
+Each statement runs in a transaction of its own where it can, so that before the commit the server itself says which locks it
+took, what it rewrote and what it read through. What refuses a transaction (CREATE INDEX CONCURRENTLY, a DO block that commits)
+runs without one and is watched from a second connection meanwhile.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Lock:
 class Step:
     """One statement. `line` of the script, from 1. `watched`: seen from outside, so a lock held very briefly may be missing.
 
-    rewritten: tables whose files are new. scanned: rows read through, by table, within its transaction. lock_timeout_ms: 0 is none.
+    rewritten: tables whose files are new. scanned: rows read through, by table. lock_timeout_ms: 0 is none.
     """
 
     number: int
@@ -98,9 +98,12 @@ class Rehearsed:
     written_again: Mapping[str, int]
 
 
+_Made = tuple[ThrowawayDatabase, list[SeededTable], dict[str, int], Path]
+
+
 @contextmanager
-def previous_schema(subject: Subject) -> Iterator[tuple[ThrowawayDatabase, list[SeededTable], dict[str, int]] | None]:
-    """A throw-away database with the schema before the migration and rows in it; None where there is no Postgres.
+def previous_schema(subject: Subject) -> Iterator[_Made | None]:
+    """A throw-away database with the schema before the migration, its tables, their rows, and the script; None without Postgres.
 
     Raises GateError when no migration or baseline is named, or the baseline is refused.
     """
@@ -120,7 +123,7 @@ def previous_schema(subject: Subject) -> Iterator[tuple[ThrowawayDatabase, list[
                 raise GateError(f"{subject.baseline.name} makes no table; then there is nothing to migrate")
             script = text_of(subject.migration_rows) if subject.migration_rows is not None else ""
             counts = seeding.seed(connection, tables, rows=ROWS, script=script)
-        yield database, tables, counts
+        yield database, tables, counts, subject.migration
 
 
 def read(subject: Subject) -> Rehearsed | None:
@@ -128,9 +131,8 @@ def read(subject: Subject) -> Rehearsed | None:
     with previous_schema(subject) as made:
         if made is None:
             return None
-        database, tables, before = made
-        assert subject.migration is not None
-        script = text_of(subject.migration)
+        database, tables, before, migration = made
+        script = text_of(migration)
         with postgres(database.url, autocommit=True) as connection:
             old = definition.read(connection)
             steps, error = _traced(connection, database.url, script)
@@ -146,7 +148,7 @@ def read(subject: Subject) -> Rehearsed | None:
                 again = definition.read(observer)
                 written = {name: number - counted.get(name, 0) for name, number in _written(observer).items()}
         return Rehearsed(
-            script=subject.migration.name,
+            script=migration.name,
             steps=tuple(steps),
             error=error,
             rows_before=before,
@@ -204,7 +206,7 @@ def text_of(script: Path) -> str:
 def _traced(connection: psycopg.Connection[Any], url: str, script: str) -> tuple[list[Step], str]:
     import psycopg
 
-    tables = {oid: name for oid, name in connection.execute(_TABLES).fetchall()}
+    tables = dict(connection.execute(_TABLES).fetchall())
     steps: list[Step] = []
     opened: list[tuple[Step, float]] = []
     with postgres(url, autocommit=True) as observer:
@@ -309,21 +311,21 @@ def _timeout(connection: psycopg.Connection[Any]) -> int:
 
 
 def _files(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    return {name: file for name, file in connection.execute(_FILES).fetchall()}
+    return dict(connection.execute(_FILES).fetchall())
 
 
 def _rows(connection: psycopg.Connection[Any], table: SeededTable) -> int:
     import psycopg
 
     try:
-        row = connection.execute(f"SELECT count(*) FROM {table.quoted}".encode()).fetchone()  # noqa: S608
+        row = connection.execute(f"SELECT count(*) FROM {table.quoted}".encode()).fetchone()
     except psycopg.errors.UndefinedTable:
         return 0
     return int(row[0]) if row else 0
 
 
 def _written(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    return {name: number for name, number in connection.execute(_WRITTEN).fetchall()}
+    return dict(connection.execute(_WRITTEN).fetchall())
 
 
 def _lost(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
@@ -343,7 +345,8 @@ def _type(definition_text: str) -> str:
 
 _OWN = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relkind IN ('r', 'p', 'm')"
 _JOIN = "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-_TABLES = f"SELECT c.oid, CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname FROM {_JOIN} WHERE {_OWN}".encode()
+_NAME = "CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname"
+_TABLES = f"SELECT c.oid, {_NAME} FROM {_JOIN} WHERE {_OWN}".encode()
 _OWN_LOCKS = b"""SELECT relation, mode FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'
  AND granted AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
 _LOCKS_OF = b"SELECT relation, mode FROM pg_catalog.pg_locks WHERE pid = %s AND locktype = 'relation' AND granted"

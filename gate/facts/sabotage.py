@@ -23,6 +23,7 @@ from gate.facts.providers import providers
 from gate.facts.subject import Subject
 from gate.facts.throwaway import ThrowawayDatabase
 from gate.facts.worlds import (
+    AuditReport,
     BackendLog,
     Deployment,
     DocumentFolder,
@@ -110,6 +111,11 @@ def _world(name: str, subject: Subject) -> Iterator[tuple[Any, Subject]]:
             raise GateError("the subject names no built package to break")
         with _copy_of_file(subject.artefacts[0]) as path:
             yield PackageCopy(path=path), replace(subject, artefacts=(path,))
+    elif name == "report":
+        if subject.audit_report is None:
+            raise GateError("the subject names no report of pip-audit to break")
+        with _copy_of_file(subject.audit_report) as path:
+            yield AuditReport(path=path), replace(subject, audit_report=path)
     elif name == "documents":
         with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
             for path in subject.documents:

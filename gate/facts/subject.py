@@ -81,6 +81,7 @@ class Subject:
     migration, baseline: SQL files, see `gate.facts.migrations`. migration_rows: one with rows for the baseline; else they are
     made. previous_statements: one with what the release before this one says to its database. metadata: SQLAlchemy's, as
     `package.module:name`. lint_waivers: rules of the migration linter that do not apply.
+    requirements: files of pinned requirements to audit, else what is installed; audit_report: what pip-audit said elsewhere.
     name: of the release. repository: its root, when it is known; commits: those of the release, as FIRST..LAST; artefacts: built
     packages; documents: generated ones, and the journals of runs; allowances: secrets that somebody answers for.
     environment: the settings of the deployment, or environment_file: the .env file with them; environment_manifest: what sets
@@ -112,6 +113,8 @@ class Subject:
     previous_statements: Path | None = None
     metadata: str = ""
     lint_waivers: tuple[LintWaiver, ...] = ()
+    requirements: tuple[Path, ...] = ()
+    audit_report: Path | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     environment_file: Path | None = None
     environment_manifest: Path | None = None

@@ -19,6 +19,7 @@ from gate.errors import GateError
 from gate.facts.statements import split
 
 __all__ = [
+    "AuditReport",
     "BackendLog",
     "Deployment",
     "DocumentFolder",
@@ -169,3 +170,21 @@ class DocumentFolder:
 
     def write(self, name: str, content: str) -> None:
         (self.path / name).write_text(content, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """A copy of what pip-audit said."""
+
+    path: Path
+
+    def add(self, name: str, version: str, weakness: str) -> None:
+        self._append({"name": name, "version": version, "vulns": [{"id": weakness, "fix_versions": [], "aliases": []}]})
+
+    def skip(self, name: str, reason: str) -> None:
+        self._append({"name": name, "skip_reason": reason})
+
+    def _append(self, entry: dict[str, object]) -> None:
+        document = json.loads(self.path.read_text(encoding="utf-8"))
+        document["dependencies"].append(entry)
+        self.path.write_text(json.dumps(document), encoding="utf-8")

@@ -7,6 +7,7 @@ started with one planted bug. A saboteur after which the check still passes is a
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import shutil
 import zipfile
@@ -160,6 +161,7 @@ def _worlds(spec: str, workdir: Path) -> Iterator[Subject]:
                 commits="released..HEAD",
                 artefacts=(_package(workdir),),
                 documents=(_documents(workdir),),
+                audit_report=_audit(workdir),
                 datastore=DATASTORE,
                 scratch_url=with_database(database.url, "postgres") if database.backend == "postgresql" else "",
                 environment=_deployment(system.secrets),
@@ -186,6 +188,8 @@ def _repository(workdir: Path) -> Path:
 
     copy = RepositoryCopy(path=workdir / "repository")
     shutil.copytree(PACKAGE, copy.path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    (copy.path / "pyproject.toml").write_text('[project]\nname = "a"\ndependencies = ["fastapi>=0.1"]\n', encoding="utf-8")
+    (copy.path / "requirements.txt").write_text("fastapi==0.165.0\n", encoding="utf-8")
     copy.git("init", "--quiet", "--initial-branch", "main")
     copy.git("add", "--all")
     copy.commit("the release before")
@@ -204,6 +208,13 @@ def _package(workdir: Path) -> Path:
         for file in sorted(PACKAGE.rglob("*.py")):
             if "tests" not in file.parts:
                 package.write(file, file.relative_to(PACKAGE.parent).as_posix())
+    return path
+
+
+def _audit(workdir: Path) -> Path:
+    """A report of pip-audit without a finding: what is proven is that the next one would be seen."""
+    path = workdir / "audit.json"
+    path.write_text(json.dumps({"dependencies": [{"name": "fastapi", "version": "0.165.0", "vulns": []}]}), encoding="utf-8")
     return path
 
 

@@ -1,6 +1,6 @@
 """All migrations together make the schema that the application's metadata says.
 
-Why: tests make their tables from the metadata and production from the migrations; where the two differ, tests prove something else.
+Why: tests make their tables from the metadata, production from the migrations; where they differ, tests prove something else.
 Fix: change the one that is wrong; the reason names each definition that differs.
 """
 

@@ -1,6 +1,6 @@
 """A second run of the migration changes nothing: no definition, no row.
 
-Why: a migration that was stopped half way is run again; what it then does twice – an index more, rows written once more – is found
+Why: a migration that was stopped half way is run again; what it then does twice – one more index, rows written again – is found
 weeks later.
 Fix: let each statement look for what it makes, and update only rows that are not as they should be.
 """

@@ -43,6 +43,8 @@ def sample_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository.git("init", "--quiet", "--initial-branch", "main")
     for path in sorted((WORLDS / "sample_backend").glob("*.py")):
         repository.write(f"sample_backend/{path.name}", path.read_bytes())
+    repository.write("pyproject.toml", '[project]\nname = "sample-backend"\ndependencies = ["starlette>=1"]\n')
+    repository.write("requirements.txt", "starlette==1.10.0\n")
     repository.commit("the release before")
     repository.git("tag", "released")
     repository.write("README.md", "# A sample\n")

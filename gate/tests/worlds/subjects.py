@@ -71,6 +71,8 @@ def subject(folder: Path, *, database_url: str = "", repository: Path | None = N
     with zipfile.ZipFile(package, "w") as archive:
         for path in sorted((WORLDS / "sample_backend").glob("*.py")):
             archive.write(path, f"sample_backend/{path.name}")
+    report = folder / "audit.json"
+    report.write_text('{"dependencies": [{"name": "httpx", "version": "0.28.1", "vulns": []}], "fixes": []}', encoding="utf-8")
     run = folder / "run"
     run.mkdir(exist_ok=True)
     (run / "journal.jsonl").write_text(
@@ -81,6 +83,7 @@ def subject(folder: Path, *, database_url: str = "", repository: Path | None = N
         commits="released..HEAD" if repository else "",
         artefacts=(package,),
         documents=(run,),
+        audit_report=report,
         database_url=database_url,
         schema=load("seed"),
         modules=MODULES,

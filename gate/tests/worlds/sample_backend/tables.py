@@ -13,8 +13,8 @@ def _id() -> sa.Column[object]:
     return sa.Column("id", sa.Uuid, primary_key=True, server_default=sa.text("gen_random_uuid()"))
 
 
-def _key(name: str, table: str, *, nullable: bool = True, **options: str) -> sa.Column[object]:
-    return sa.Column(name, sa.Uuid, sa.ForeignKey(f"{table}.id", **options), nullable=nullable)
+def _key(name: str, table: str, *, nullable: bool = True, ondelete: str | None = None) -> sa.Column[object]:
+    return sa.Column(name, sa.Uuid, sa.ForeignKey(f"{table}.id", ondelete=ondelete), nullable=nullable)
 
 
 def _status(default: str | None, *values: str) -> list[sa.Column[object] | sa.CheckConstraint]:
