@@ -41,7 +41,7 @@ def report(*entries: dict[str, Any]) -> str:
 def said(monkeypatch: pytest.MonkeyPatch, stdout: str, returncode: int = 0, stderr: str = "") -> None:
     """pip-audit answers with this."""
     answer = subprocess.CompletedProcess[str]([], returncode, stdout, stderr)
-    monkeypatch.setattr(dependencies.subprocess, "run", lambda *_, **__: answer)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
 
 
 def test_every_dependency_was_looked_up_and_none_is_weak(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_tool_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp
     def never(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("pip-audit", 1)
 
-    monkeypatch.setattr(dependencies.subprocess, "run", never)
+    monkeypatch.setattr(subprocess, "run", never)
     with pytest.raises(GateError, match="did not end"):
         dependencies.audit(subject(tmp_path))
 
