@@ -19,7 +19,7 @@ from cucumber_expressions.parameter_type_registry import ParameterTypeRegistry
 
 from gate.errors import GateError
 
-__all__ = ["Expression", "StepError", "parameter_type", "parameter_types", "seconds_of", "value_of"]
+__all__ = ["Expression", "StepError", "declare_type", "parameter_type", "parameter_types", "seconds_of", "value_of"]
 
 _BRAZIL = "55"
 _NATIONAL_LENGTHS = (10, 11)
@@ -49,6 +49,13 @@ def parameter_type(*, name: str, regexp: str, transform: Callable[[str], Any] = 
         raise StepError(f"parameter type {{{name}}}: {' '.join(str(error).split())}") from None
 
 
+def declare_type(name: str, regexp: str) -> None:
+    """As `parameter_type`, for a definition that was read and not run: values stay texts, and what is defined already stays."""
+    known = _registry.lookup_by_type_name(name)
+    if known is None or [*known.regexps] != [regexp]:
+        parameter_type(name=name, regexp=regexp)
+
+
 def parameter_types() -> dict[str, str]:
     """Our own kinds of value by name, each with its pattern."""
     return {name: kind.regexps[0] for name, kind in _registry.parameter_type_by_name.items() if name not in _BUILT_IN}
@@ -71,19 +78,19 @@ class Expression:
     def __init__(self, source: str) -> None:
         self.source = source
         self.names = tuple(re.findall(r"(?<!\\)\{([^}]*)\}", source))
-        self._literal = not re.search(r"[{(/\\]", source)
-        self._prefix = source if self._literal else _constant_beginning(source)
+        self.is_literal = not re.search(r"[{(/\\]", source)
+        self.beginning = source if self.is_literal else _constant_beginning(source)
 
     def matches(self, text: str) -> bool:
-        if self._literal or not text.startswith(self._prefix):
-            return self._literal and text == self.source
+        if self.is_literal or not text.startswith(self.beginning):
+            return self.is_literal and text == self.source
         return self._pattern.match(text) is not None
 
     def values(self, text: str) -> list[Any] | None:
         """What the parameters of the expression stand for in a text; None when it does not match."""
         if not self.matches(text):
             return None
-        return [] if self._literal else [argument.value for argument in self.compiled.match(text) or ()]
+        return [] if self.is_literal else [argument.value for argument in self.compiled.match(text) or ()]
 
     @functools.cached_property
     def compiled(self) -> CucumberExpression:

@@ -25,7 +25,7 @@ from gate.errors import GateError
 from gate.journal import Journal
 from gate.masking import Masker
 from gate.model import Status
-from harness.scenarios import FEATURES, PlannedScenario, feature_files, read_features, scenario_id, select
+from harness.scenarios import FEATURES, PlannedScenario, read_features, scenario_id, select
 from harness.target import Target
 
 __all__ = [
@@ -41,6 +41,7 @@ STEPS_FACT = "scenario.steps"
 HOURS_TAG = "@lets-hours-pass"
 
 _RUN_NAME = "golive-scenarios"
+_LINT_NAME = "golive-lint"
 _OUTCOME = "golive.outcome"
 _TAGS = "__golive_tags__"
 _EXAMPLE = "_pytest_bdd_example"
@@ -62,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--golive-evolution", metavar="URL", default="", help="the fake Evolution API behind it")
     group.addoption("--golive-journal", metavar="PATH", default="", help="append each scenario's outcome to this journal")
     group.addoption("--golive-features", metavar="DIR", default="", help="folder of feature files (default: the built-in ones)")
+    parser.addini("golive_lint", "refuse scenarios that could not fail or would not be missed (see golive lint)", "bool", True)
     group.addoption("--golive-only", metavar="ID", action="append", default=[], help="only this scenario; may be repeated")
     group.addoption(
         "--golive-tag", metavar="TAG", action="append", default=[], help="only scenarios with this tag; may be repeated"
@@ -71,8 +73,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     url = config.getoption("--golive-target")
     if not url:
+        if config.getini("golive_lint") and _has_pytest_bdd(config):
+            from features.collection import CollectionLint
+
+            config.pluginmanager.register(CollectionLint(FEATURES), _LINT_NAME)
         return
-    if not config.pluginmanager.has_plugin("pytest-bdd") and not config.pluginmanager.has_plugin("pytest_bdd.plugin"):
+    if not _has_pytest_bdd(config):
         raise pytest.UsageError("the scenarios need pytest-bdd; pip install 'golive[scenarios]'")
     missing = [name for name in ("GOLIVE_ADMIN_EMAIL", "GOLIVE_ADMIN_PASSWORD") if not os.environ.get(name)]
     if missing:
@@ -90,27 +96,31 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     folder = Path(config.getoption("--golive-features") or FEATURES).resolve()
     journal = config.getoption("--golive-journal")
-    from features import lint, steps
+    from features import steps
+    from features.collection import CollectionLint
 
     try:
         planned = read_features(folder)
-        if faults := lint.faults(planned):
-            raise pytest.UsageError("; ".join(faults))
         selected = select(planned, config.getoption("--golive-tag"), config.getoption("--golive-only"))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     _folders.append(folder)
     run = ScenarioRun(
         target=target,
-        files=feature_files(folder),
         planned=planned,
         selected=selected,
         journal=Path(journal) if journal and not hasattr(config, "workerinput") else None,
         worker=_worker_number(config),
     )
     config.pluginmanager.register(run, _RUN_NAME)
+    config.pluginmanager.register(CollectionLint(FEATURES, folder=folder), _LINT_NAME)
     config.pluginmanager.import_plugin("features.fixtures")
     _load_steps(config, folder, steps)
+
+
+def _has_pytest_bdd(config: pytest.Config) -> bool:
+    """By its entry point, or by -p."""
+    return any(config.pluginmanager.has_plugin(name) for name in ("pytest-bdd", "pytest_bdd.plugin"))
 
 
 def _load_steps(config: pytest.Config, folder: Path, library: ModuleType) -> None:
@@ -167,7 +177,6 @@ class ScenarioRun:
         self,
         *,
         target: Target,
-        files: list[Path],
         planned: list[PlannedScenario],
         selected: list[PlannedScenario],
         journal: Path | None,
@@ -180,10 +189,8 @@ class ScenarioRun:
         self.target = target
         self.worker = worker
         self.secrecy = Secrecy(secrets)
-        self._files = files
         self._planned = {scenario.id: scenario for scenario in planned}
         self._selected = {scenario.id for scenario in selected}
-        self._bound: set[str] = set()
         self._journal = Journal(journal, masker=Masker(secrets)) if journal is not None else None
         self._steps: dict[str, list[dict[str, Any]]] = {}
         self._recordings: dict[pytest.Item, Recording] = {}
@@ -197,18 +204,11 @@ class ScenarioRun:
         # Tags select scenarios here and are no marks of pytest: marks would have to be registered one by one.
         tags: set[str] = function.__dict__.setdefault(_TAGS, set())
         tags.add(f"@{tag}")
-        if tag.startswith("id:"):
-            self._bound.add(tag.removeprefix("id:"))
         return True
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        from features import lint
         from features.recording import Recording
 
-        bound = [scenario.path for scenario in self._planned.values() if scenario.slugs[0] in self._bound]
-        if stray := lint.unbound(self._files, bound):
-            named = ", ".join(str(path) for path in stray)
-            raise pytest.UsageError(f"no test executes {named}: rename to *.feature and keep it out of hidden folders")
         kept = []
         for item in items:
             scenario = self._scenario_of(item)

@@ -442,6 +442,8 @@ def e2e(
     teller = output.teller(policies.load(policy_name))
     tags = asked_for(tags, profile=profile, everything=everything, own=features is not None)
     selected = select(read_features(features or FEATURES), tags)
+    if features is not None:
+        _refuse_unsound(features)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         run(
@@ -455,6 +457,68 @@ def e2e(
         )
 
     return _on_target(target_url, evolution_url, database, out, teller, len(selected), work)
+
+
+def _refuse_unsound(folder: Path) -> None:
+    """Says at once what the run would be refused for. Steps that nothing uses yet are no reason."""
+    from dataclasses import replace
+
+    from features.lint import lint_paths
+    from features.lint_formats import render
+
+    report = lint_paths([folder])
+    findings = tuple(item for item in report.findings if item.rule != "unused-step")
+    if findings:
+        click.echo(render(replace(report, findings=findings), "text", Path.cwd()), err=True)
+        raise click.UsageError("the scenarios are not sound: nothing was run")
+
+
+@app.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@_format_option("text", "json", "sarif", "github")
+def lint(paths: tuple[Path, ...], form: str) -> int:
+    """Look for what is wrong with scenarios and steps, without running them.
+
+    Undefined, ambiguous and unused steps, scenarios that cannot fail or that nobody executes, and whatever else a run would pass
+    over in silence. Without PATHS: the folder features with its steps, else everything below this folder. Exit status 0 when
+    nothing is found, 1 when something is, 2 when there was nothing to look at.
+
+    \b
+    Examples:
+      golive lint
+      golive lint scenarios/checkout.feature
+      golive lint --format sarif > lint.sarif
+    """
+    from features.lint import default_paths, lint_paths
+    from features.lint_formats import render
+
+    here = Path.cwd()
+    report = lint_paths(paths or default_paths(here))
+    click.echo(render(report, form, here))
+    return NO_GO if report.findings else 0
+
+
+@app.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--search", "words", default="", metavar="WORDS", help="Only steps with all of these words.")
+@_format_option("text", "json", "html", "vscode")
+def steps(paths: tuple[Path, ...], words: str, form: str) -> int:
+    """List the steps that scenarios may use, in both languages, and how often each is used.
+
+    PATHS are folders with scenarios and steps of your own, beside the built-in ones. The format vscode gives the settings with
+    which the official Cucumber extension completes them.
+
+    \b
+    Examples:
+      golive steps --search "qr code"
+      golive steps scenarios --format html > steps.html
+      golive steps --format vscode > .vscode/settings.json
+    """
+    from features.catalogue import catalogue, render
+
+    entries = catalogue(paths, words)
+    click.echo(render(entries, form, Path.cwd()))
+    return 0 if entries else NO_GO
 
 
 @app.command()

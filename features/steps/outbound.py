@@ -146,7 +146,7 @@ def outcome_unknown(sending: Answer, evidence: Observe) -> None:
     evidence("answer to a send of unknown outcome", sending.status)
 
 
-@then("the message failed after {int} attempt(s)")
+@then("the message failed after {int} attempt/attempts")
 def failed_after(attempts: int, sending: Answer, evidence: Observe) -> None:
     sending.expect(502)
     same("attempts", expected=attempts, seen=sending.value("attempts"), request_id=sending.request_id)

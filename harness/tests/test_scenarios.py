@@ -44,8 +44,8 @@ Feature: Some
 
   @id:two @seed
   Scenario: Two
-    Given nobody defined this
-    Then nothing happens
+    Given a unit whose QR code waits to be scanned
+    Then no QR code is shown any more
 """
 
 Child = Callable[[str], None]
@@ -136,11 +136,18 @@ def test_scenarios_that_cannot_reach_their_target_are_errors(folder: Path, journ
         ("scenario.one", Status.ERROR),
         ("scenario.two", Status.ERROR),
     ]
-    assert "cannot be reached" in outcomes[0].reason
-    assert "no step definition" in outcomes[1].reason
+    assert all("cannot be reached" in outcome.reason for outcome in outcomes)
     assert {outcome.id for outcome in progress} == {"scenario.one", "scenario.two"}
     [part] = journals.read(journal.path).parts
     assert (part.name, part.expected, part.ended_at is not None) == ("scenarios", ("scenario.one", "scenario.two"), True)
+
+
+@pytest.mark.process
+def test_scenarios_that_the_lint_refuses_are_errors_with_what_it_found(folder: Path, journal: Journal, tmp_path: Path) -> None:
+    (folder / "some.feature").write_text(FEATURE.replace("no QR code is shown", "no QR coat is shown"))
+    outcomes = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    assert {outcome.status for outcome in outcomes} == {Status.ERROR}
+    assert all("some.feature:11: undefined-step: " in outcome.reason for outcome in outcomes)
 
 
 @pytest.mark.process
