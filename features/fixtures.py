@@ -8,6 +8,7 @@ import pytest
 
 from features.backend import Backend, Member
 from features.expectations import Eventually
+from features.operations import Operations
 from features.plugin import scenario_run
 from features.provider import Courier
 from features.recording import Observe, Recording
@@ -112,6 +113,12 @@ def stranger(tenants: Tenants) -> Customer:
 def courier(api: Backend, evolution: EvolutionControl, time_of_target: TargetTime, secrecy: Secrecy) -> Courier:
     """Delivers events to the backend as the provider does."""
     return Courier(backend=api, control=evolution, time=time_of_target, secrecy=secrecy)
+
+
+@pytest.fixture
+def operations(target: Target) -> Operations:
+    """What the operator of the backend can do to it."""
+    return Operations(target)
 
 
 @pytest.fixture

@@ -402,6 +402,43 @@ def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
 
 
 @app.command()
+@click.option("--select", "names", multiple=True, metavar="NAME|AREA|KIND", help="Only these chaffs and wheats; may be repeated.")
+@click.option("--full", is_flag=True, help="Run every scenario on every chaff, for the whole matrix.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Trials at the same time; one for each core.")
+@click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
+@click.option("--list", "only_list", is_flag=True, help="List the chaffs and wheats, and run nothing.")
+@_out_option
+@_format_option()
+def prove(
+    names: tuple[str, ...], full: bool, workers: int | None, features: Path | None, only_list: bool, out: Path | None, form: str
+) -> int:
+    """Prove what the scenarios catch: plant every known bug in the reference, and every other right way to build it.
+
+    Each bug (chaff) has to be killed by the scenario named in it, each right way (wheat) has to pass all of them. Every trial has
+    a backend of its own. Ends with 0 when all is so, with 1 when a bug survived or a right way was refused, with 3 when a trial
+    could not be held.
+
+    \b
+    Examples:
+      golive prove
+      golive prove --select inbound --select stale-open-beats-newer-close
+      golive prove --full --out proof --format json
+    """
+    from harness.proof import command
+
+    return command.run(
+        names=names,
+        full=full,
+        workers=workers or len(os.sched_getaffinity(0)),
+        features=features,
+        only_list=only_list,
+        directory=lambda: _run_directory(out),
+        console=_console(form),
+        as_json=form == "json",
+    )
+
+
+@app.command()
 @_target_options
 @click.option("--tags", multiple=True, metavar="@TAG", help="Only scenarios of these tags; may be repeated.")
 @click.option("--profile", default="", metavar="PROFILE", help="Only core, outbound, campaigns, security or chaos.")

@@ -232,7 +232,7 @@ def _made_secrets() -> Mapping[str, str]:
 class Variant:
     """A deviation that can be planted in the reference. `killed_by` are outcome ids; the first scenario among them must fail.
 
-    It is served by so many `processes` on one database, which is a real Postgres when `postgres`.
+    It is served by so many `processes` on one database, which is a real Postgres when `postgres`. An `idle` one mostly waits.
     """
 
     kind: str
@@ -240,8 +240,9 @@ class Variant:
     title: str
     area: str
     killed_by: tuple[str, ...]
-    processes: int
-    postgres: bool
+    processes: int = 1
+    postgres: bool = False
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +309,7 @@ def variants(kind: str) -> list[Variant]:
             killed_by=one.killed_by,
             processes=one.processes,
             postgres=one.postgres,
+            idle=one.idle,
         )
         for one in found
     ]
@@ -358,7 +360,8 @@ class _Operated:
                 raise StorageUnavailableError("The database cannot be used now")
             async with transaction(unit_id) as work:
                 yield work
-                if self._state == "loses-commits":
+                # Who asks across units only reads.
+                if self._state == "loses-commits" and unit_id is not None:
                     raise StorageUnavailableError("The database cannot be used now")
 
         async def ping() -> None:

@@ -30,7 +30,7 @@ Reach = Callable[[], None]
 class Variant:
     """One deviation. `killed_by` are outcome ids, the first scenario among them being the one that has to fail.
 
-    It needs so many `processes` of the backend on one database, and a real Postgres when `postgres`.
+    It needs so many `processes` of the backend on one database, and a real Postgres when `postgres`. An `idle` one mostly waits.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Variant:
     killed_by: tuple[str, ...]
     processes: int = 1
     postgres: bool = False
+    idle: bool = False
 
 
 def names(package: str) -> list[str]:
@@ -66,6 +67,7 @@ def catalogue(package: str) -> list[Variant]:
                 killed_by=(elsewhere[case],) if (case := name.partition(".")[2]) in elsewhere else everywhere,
                 processes=getattr(module, "PROCESSES", 1),
                 postgres=getattr(module, "POSTGRES", False),
+                idle=getattr(module, "IDLE", False),
             )
             for name in _names_of(stem, module)
         ]

@@ -1,7 +1,7 @@
 """An acknowledgement in the flat form (`keyId`) changes nothing.
 
 Area: inbound.
-Killed by: scenario.acknowledgement-in-both-forms.
+Killed by: scenario.acknowledgement-in-both-forms-1.
 """
 
 from __future__ import annotations

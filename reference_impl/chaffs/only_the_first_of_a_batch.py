@@ -1,7 +1,7 @@
 """Of several messages in one delivery only the first is taken.
 
 Area: inbound.
-Killed by: scenario.every-entry-of-a-batch-counts.
+Killed by: scenario.every-entry-of-a-batch-counts-1.
 """
 
 from __future__ import annotations

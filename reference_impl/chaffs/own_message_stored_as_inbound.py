@@ -1,7 +1,7 @@
 """What the unit's own telephone wrote is stored as if the customer had.
 
 Area: inbound.
-Killed by: scenario.not-a-customers-message-from-the-unit.
+Killed by: scenario.not-a-customers-message-1.
 """
 
 from __future__ import annotations

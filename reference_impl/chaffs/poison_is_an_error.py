@@ -1,7 +1,7 @@
 """A delivery that cannot be read is answered with 500, and comes again for ever.
 
 Area: inbound.
-Killed by: scenario.poison-is-quarantined.
+Killed by: scenario.poison-is-quarantined-1.
 """
 
 from __future__ import annotations

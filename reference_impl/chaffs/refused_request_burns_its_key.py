@@ -6,7 +6,7 @@ Killed by: scenario.refused-request-keeps-its-key-free.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from reference_impl.domain.errors import ConflictError, InvalidInputError, NotConnectedError
@@ -22,13 +22,13 @@ __all__ = ["apply"]
 def apply(backend: Backend, reach: Reach) -> None:
     burnt: set[tuple[UUID, str | None]] = set()
 
-    async def send(unit_id: UUID, *, phone: str, text: str, client_message_id: str | None) -> SendResult:
+    async def send(unit_id: UUID, *, phone: str, client_message_id: str | None, **order: Any) -> SendResult:
         key = unit_id, client_message_id
         if client_message_id is not None and key in burnt:
             reach()
             raise ConflictError("The first request with this clientMessageId is still running", retry_after_s=1.0)
         try:
-            result: SendResult = await original(unit_id, phone=phone, text=text, client_message_id=client_message_id)
+            result: SendResult = await original(unit_id, phone=phone, client_message_id=client_message_id, **order)
         except (NotConnectedError, InvalidInputError):
             burnt.add(key)
             raise

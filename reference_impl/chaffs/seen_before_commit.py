@@ -1,7 +1,7 @@
 """A message counts as seen before its row is committed: what fails in between is lost.
 
 Area: inbound.
-Killed by: scenario.lost-commit-is-redelivered.
+Killed by: scenario.lost-commit-is-redelivered-2.
 """
 
 from __future__ import annotations
