@@ -873,6 +873,56 @@ def diff(run: Path, against: Path, policy_name: str, form: str) -> int:
     return run_diff(run, against, policies.load(policy_name), form=form, echo=click.echo)
 
 
+@app.command()
+@click.option("--short", is_flag=True, help="About a minute: 120 messages, 60 events, 5 kills; else 1,000, 500 and 40.")
+@click.option("--seed", type=click.IntRange(min=0), default=None, help="Repeats a run's moments; a new one without it.")
+@click.option("--kills", type=click.IntRange(min=0), default=None, help="Another number of kill -9.")
+@click.option("--messages", type=click.IntRange(min=40), default=None, help="Another number of messages.")
+@click.option("--events", type=click.IntRange(min=12), default=None, help="Another number of inbound events.")
+@click.option("--chaff", default="", metavar="NAME", help="Plant this bug in every process: then the run has to end with 1.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="A folder for chaos.json and the logs.")
+@_database_option
+@_format_option()
+def chaos(
+    short: bool,
+    seed: int | None,
+    kills: int | None,
+    messages: int | None,
+    events: int | None,
+    chaff: str,
+    out: Path | None,
+    database: str,
+    form: str,
+) -> int:
+    """Kill the reference's processes under load and account for every message against the provider's ledger.
+
+    4 workers (half of them with a clock that is an hour wrong), 2 API processes, Postgres, and a provider that times out and
+    fails after sending, repeats and reorders. Ends with 0 when nothing was lost, doubled or left unexplained, with 1 when
+    something was, and with 3 when the run did not see every kind of trouble.
+
+    \b
+    Examples:
+      golive chaos --short
+      golive chaos --seed 7 --out chaos-7
+      golive chaos --short --chaff timeout-taken-for-a-failure
+    """
+    from harness.proof.chaos_command import chaos as run_chaos
+
+    return run_chaos(
+        short=short,
+        seed=seed,
+        kills=kills,
+        messages=messages,
+        events=events,
+        database=database,
+        chaff=chaff,
+        out=out or Path(f"golive-chaos-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"),
+        form=form,
+        note=lambda text: click.echo(text, err=True),
+        say=click.echo,
+    )
+
+
 @app.group(cls=Commands)
 def backend() -> None:
     """The reference backend: migrate its database, serve it, work its queue."""

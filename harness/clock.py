@@ -16,7 +16,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock", "VirtualClock"]
+__all__ = ["Clock", "SkewedClock", "SystemClock", "VirtualClock"]
 
 
 class Clock(Protocol):
@@ -53,6 +53,20 @@ class SystemClock:
 
     async def limit(self, seconds: float) -> None:
         await self.sleep(seconds)
+
+
+class SkewedClock(SystemClock):
+    """The time of a machine whose wall clock is wrong by `skew_s`, as after a jump or without a time server."""
+
+    def __init__(self, skew_s: float) -> None:
+        self._skew = timedelta(seconds=skew_s)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._skew
+
+    def ahead(self) -> float:
+        """Seconds by which somebody moved it: 0, for it does not know that it is wrong."""
+        return 0.0
 
 
 class VirtualClock:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gate.facts.allowances import Allowance, LintWaiver
 from gate.facts.expected import load as load_expected
 from gate.facts.subject import ImportedModule, Route, Subject
-from harness.clock import VirtualClock
+from harness.clock import SkewedClock, VirtualClock
 from harness.datastores import Database
 from harness.errors import HarnessError
 from harness.evolution import FakeEvolution
@@ -209,7 +209,7 @@ def start(
             environment={
                 "APP_ENV": "rehearsal",
                 "BASE_URL": url,
-                "DATABASE_URL": _runtime_url(database),
+                "DATABASE_URL": runtime_database_url(database),
                 "EVOLUTION_API_URL": evolution.url,
                 "LOG_FILE": str(workdir / LOG),
                 "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
@@ -325,12 +325,15 @@ def serve(environment: Mapping[str, str], *, host: str, port: int, workers: int)
         serve_reference(_settings(environment), host, port, workers)
 
 
-def work(environment: Mapping[str, str]) -> None:
-    """Works the reference's queue until interrupted. Raises HarnessError when its settings cannot be used."""
+def work(environment: Mapping[str, str], *, skew_s: float = 0.0) -> None:
+    """Works the reference's queue until interrupted, on a machine whose clock is wrong by `skew_s`.
+
+    Raises HarnessError when its settings cannot be used.
+    """
     from reference_impl.entrypoints.worker import run_worker
 
     with _in_one_line():
-        run_worker(_settings(environment))
+        run_worker(_settings(environment), SkewedClock(skew_s) if skew_s else None)
 
 
 def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -426,7 +429,7 @@ def _in_one_line() -> Iterator[None]:
         raise HarnessError(f"the reference backend cannot start: {error}") from error
 
 
-def _runtime_url(database: Database) -> str:
+def runtime_database_url(database: Database) -> str:
     """The role that row-level security holds for, where the migration could make it."""
     if database.backend != "postgresql":
         return database.url

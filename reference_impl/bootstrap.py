@@ -120,7 +120,7 @@ class Backend:
             queue=self._queue,
             events=self._events,
             metrics=self._metrics,
-            provider_timeout_s=settings.evolution_timeout_seconds,
+            lease_s=settings.evolution_timeout_seconds + settings.lease_margin_seconds,
             reconcile_grace_s=settings.reconcile_grace_seconds,
             jitter=jitter,
         )
@@ -140,7 +140,7 @@ class Backend:
             queue=self._queue,
             metrics=self._metrics,
             gap_s=settings.campaign_gap_seconds,
-            provider_timeout_s=settings.evolution_timeout_seconds,
+            lease_s=settings.evolution_timeout_seconds + settings.lease_margin_seconds,
             jitter=jitter,
         )
         inbound = InboundMessages(

@@ -367,6 +367,10 @@ class Messages(Protocol):
         """Units with a message whose outcome is to be looked up now."""
         ...
 
+    async def any_queued(self, unit_id: UUID, now: datetime) -> bool:
+        """As `due_queued`, also of those that another worker has locked: whether there is any."""
+        ...
+
     async def due_unknown(self, unit_id: UUID, now: datetime, limit: int) -> list[Message]: ...
 
     async def doubtful_to(self, unit_id: UUID, phones: Sequence[str], text: str) -> list[Message]:

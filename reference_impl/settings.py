@@ -37,6 +37,7 @@ VARIABLES: Final[dict[str, str]] = {
     "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR, default INFO",
     "WORKER_IN_PROCESS": "whether the serving process also works, default true",
     "WEBHOOK_SECRET_OVERLAP_SECONDS": "how long a rotated webhook secret stays valid, default 86400",
+    "LEASE_MARGIN_SECONDS": "how long after the longest provider call a lost process's message is taken over, default 30",
     "RECONCILE_GRACE_SECONDS": "wait before a doubtful message is looked up, default 60",
     "CAMPAIGN_GAP_SECONDS": "least time between two sends of a campaign, default 2 and never less",
     "DATABASE_POOL_SIZE": "connections for each process, default 10",
@@ -103,6 +104,7 @@ class Settings:
     log_level: str = "INFO"
     worker_in_process: bool = True
     webhook_secret_overlap_seconds: float = 86_400.0
+    lease_margin_seconds: float = 30.0
     reconcile_grace_seconds: float = 60.0
     campaign_gap_seconds: float = 2.0
     database_pool_size: int = 10
@@ -179,6 +181,7 @@ class _Reader:
             log_level=level,
             worker_in_process=self._truth("WORKER_IN_PROCESS", default=True),
             webhook_secret_overlap_seconds=self._number("WEBHOOK_SECRET_OVERLAP_SECONDS", 86_400.0, least=0.0, most=2_592_000.0),
+            lease_margin_seconds=self._number("LEASE_MARGIN_SECONDS", 30.0, least=1.0, most=3600.0),
             reconcile_grace_seconds=grace,
             campaign_gap_seconds=self._number("CAMPAIGN_GAP_SECONDS", 2.0, least=2.0, most=3600.0),
             database_pool_size=int(self._number("DATABASE_POOL_SIZE", 10, least=2, most=200)),

@@ -468,6 +468,11 @@ class Messages(_Repository):
         statement = self._select().where(table.c.unit_id == unit_id, *self._queued(now)).order_by(table.c.next_attempt_at)
         return await self._all(Message, statement.limit(limit).with_for_update(skip_locked=True, of=table))
 
+    async def any_queued(self, unit_id: UUID, now: datetime) -> bool:
+        """As `due_queued`, also of those that another worker has locked: whether there is any."""
+        statement = sa.select(self._table.c.id).where(self._table.c.unit_id == unit_id, *self._queued(now)).limit(1)
+        return (await self._connection.execute(statement)).first() is not None
+
     async def units_with_unknown(self, now: datetime) -> list[UUID]:
         """Units with a message whose outcome is to be looked up now."""
         table = self._table

@@ -75,6 +75,7 @@ class Worker:
         queue.handle(RECONCILE, self._for_unit(reconciliation.run))
 
     async def run(self) -> None:
+        _log.info("worker at work")
         jobs = asyncio.ensure_future(self._every(_QUEUE_PAUSE_S, self._queue.run))
         rounds = [
             asyncio.ensure_future(self._every(self._poll_s, self._poll)),
@@ -132,11 +133,11 @@ class Worker:
         return run
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, clock: Clock | None = None) -> None:
     """Works until SIGTERM or SIGINT, in a process without HTTP. Raises what stops the start."""
     from reference_impl.bootstrap import build
 
-    asyncio.run(_run_alone(build(settings).run_worker))
+    asyncio.run(_run_alone(build(settings, clock).run_worker))
 
 
 async def _run_alone(work: Callable[[], Awaitable[None]]) -> None:

@@ -24,8 +24,6 @@ WAKE: Final = "campaigns"
 _RECIPIENTS_ALLOWED: Final = 100_000
 _FARTHEST: Final = timedelta(days=366)
 _PAST_TOLERATED: Final = timedelta(minutes=1)
-# The number is held this long beyond the provider's timeout: a worker that dies gives it back by itself.
-_HOLD_MARGIN_S: Final = 30.0
 # Whoever runs a unit's campaigns moves the number's next send on; after this long without, nobody does.
 _IDLE: Final = timedelta(seconds=10)
 # Until reconciling has decided whether a doubtful recipient is tried again.
@@ -47,7 +45,11 @@ class CampaignView:
 
 
 class CampaignService:
-    """Campaigns of every unit. `gap_s` is the least time between two sends of one number, never under two seconds."""
+    """Campaigns of every unit.
+
+    `gap_s` is the least time between two sends of one number, never under two seconds. A number is held for one send for
+    `lease_s` at most, which outlasts the provider client's timeout: a worker that dies gives it back by itself.
+    """
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class CampaignService:
         queue: Queue,
         metrics: Metrics,
         gap_s: float,
-        provider_timeout_s: float,
+        lease_s: float,
         jitter: random.Random,
     ) -> None:
         self._store = store
@@ -67,7 +69,7 @@ class CampaignService:
         self._queue = queue
         self._metrics = metrics
         self._gap_s = gap_s
-        self._hold = timedelta(seconds=provider_timeout_s + _HOLD_MARGIN_S)
+        self._hold = timedelta(seconds=lease_s)
         self._jitter = jitter
 
     async def create(

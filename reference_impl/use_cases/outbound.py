@@ -34,8 +34,6 @@ __all__ = ["WAKE", "OutboundMessages", "SendResult"]
 
 WAKE: Final = "send"
 
-# Held beyond the provider's timeout, so that nobody takes over a call that may still be answered.
-_LEASE_MARGIN_S: Final = 30.0
 # A client waits this long at most; a provider that asks for more gets it from the worker.
 _LONGEST_WAIT_IN_REQUEST_S: Final = 10.0
 # A message that a crash left behind is not sent out of the blue hours later.
@@ -63,7 +61,10 @@ class SendResult:
 
 
 class OutboundMessages:
-    """Sends, retries, and picks up what a crash left behind. `provider_timeout_s` is the provider client's own."""
+    """Sends, retries, and picks up what a crash left behind.
+
+    `lease_s` must outlast the provider client's timeout: nobody may take over a call that may still be answered.
+    """
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class OutboundMessages:
         queue: Queue,
         events: Events,
         metrics: Metrics,
-        provider_timeout_s: float,
+        lease_s: float,
         reconcile_grace_s: float,
         jitter: random.Random,
     ) -> None:
@@ -86,7 +87,7 @@ class OutboundMessages:
         self._queue = queue
         self._events = events
         self._metrics = metrics
-        self._lease = timedelta(seconds=provider_timeout_s + _LEASE_MARGIN_S)
+        self._lease = timedelta(seconds=lease_s)
         self._reconcile_grace = timedelta(seconds=reconcile_grace_s)
         self._jitter = jitter
 
@@ -332,6 +333,9 @@ class OutboundMessages:
             connection = await work.connections.of_unit(unit_id)
             due = await work.messages.due_queued(unit_id, work.now, _CALLS_AT_ONCE)
             if connection is not None and connection.status == "connected":
+                if not due and await work.messages.any_queued(unit_id, work.now):
+                    self._metrics.count("claims_lost")
+                    _log.info("another worker has the messages", extra={"unit_id": str(unit_id)})
                 return [await self._claimed(work, message) for message in due]
             for message in due:
                 if message.created_at + _WAITS_FOR_CONNECTION < work.now:
