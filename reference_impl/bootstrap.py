@@ -20,7 +20,7 @@ from reference_impl.adapters.logs import JsonLog
 from reference_impl.adapters.metrics import PrometheusMetrics
 from reference_impl.adapters.passwords import ArgonPasswords
 from reference_impl.adapters.queue import JobQueue
-from reference_impl.adapters.tokens import JwtTokens
+from reference_impl.adapters.tokens import JwtTokens, WebhookTokens
 from reference_impl.entrypoints.worker import Worker
 from reference_impl.ports import Clock, Store
 from reference_impl.settings import Settings
@@ -61,6 +61,7 @@ class Services:
     readiness: Readiness
     closing: asyncio.Event
     open_docs: bool
+    webhook_tokens: WebhookTokens | None
     version: str
     started: float
 
@@ -80,6 +81,7 @@ class Backend:
             settings.jwt_access_secret,
             settings.jwt_refresh_secret,
             settings.metrics_token or "",
+            settings.webhook_jwt_key or "",
             settings.bootstrap_admin_password or "",
             settings.database_url if "@" in settings.database_url else "",
         )
@@ -98,6 +100,7 @@ class Backend:
             clock=clock,
             metrics=self._metrics,
             timeout_s=settings.evolution_timeout_seconds,
+            webhook_jwt_key=settings.webhook_jwt_key,
         )
         self._stop = stop = Stop(clock)
         jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
@@ -188,6 +191,9 @@ class Backend:
             readiness=Readiness(store=self._database, provider=self._provider, clock=clock, metrics=self._metrics),
             closing=stop.event,
             open_docs=settings.open_docs,
+            webhook_tokens=(
+                WebhookTokens(key=settings.webhook_jwt_key, clock=clock) if settings.webhook_jwt_key is not None else None
+            ),
             version=_version(),
             started=clock.monotonic(),
         )

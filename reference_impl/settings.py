@@ -317,6 +317,8 @@ class _Reader:
             self._fault(name, "must be https in production")
         elif name == "BASE_URL" and not https_only and parts.scheme == "http" and not _is_private(host):
             self._fault(name, "is http on a public host; use https")
+        elif _is_link_local(host):
+            self._fault(name, "is a link-local address, where clouds keep the keys of machines; name the server itself")
         elif host in ("example.com", "example.org") or host.endswith((".example.com", ".example")):
             self._fault(name, "is an example value")
         return value.rstrip("/")
@@ -360,6 +362,13 @@ class _Reader:
 def _is_example(value: str) -> bool:
     lowered = value.lower()
     return any(mark in lowered for mark in _EXAMPLES)
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        return host.lower() in ("metadata.google.internal", "metadata")
 
 
 def _is_private(host: str) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from reference_impl.adapters import schema
 from reference_impl.adapters.repositories import SqlUnitOfWork
-from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError, UnstorableError
+from reference_impl.domain.errors import SchemaMissingError, StorageUnavailableError, UnsafeRoleError, UnstorableError
 from reference_impl.domain.invariants import existing
 from reference_impl.ports import Clock
 
@@ -47,7 +47,9 @@ class Database:
         return self._url.get_backend_name() == "sqlite"
 
     async def open(self) -> None:
-        """Connects. Makes the tables on SQLite; on Postgres raises SchemaMissingError when the migration has not run."""
+        """Connects. Makes the tables on SQLite; on Postgres raises SchemaMissingError when the migration has not run, and
+        UnsafeRoleError when row-level security does not hold for whoever connects.
+        """
         if self.is_embedded:
             self._engine = create_async_engine(self._url, poolclass=StaticPool, connect_args={"check_same_thread": False})
             async with self._engine.begin() as connection:
@@ -71,6 +73,7 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 missing = await connection.run_sync(_missing)
+                unguarded = [] if missing else await _unguarded(connection)
         except _UNAVAILABLE as error:
             await self.close()
             raise StorageUnavailableError("The database cannot be reached") from error
@@ -78,6 +81,12 @@ class Database:
             await self.close()
             raise SchemaMissingError(
                 f"the database is not migrated: {', '.join(missing[:5])} missing; run `golive backend migrate` first"
+            )
+        if unguarded:
+            await self.close()
+            raise UnsafeRoleError(
+                f"the role of DATABASE_URL sees every tenant's rows ({', '.join(unguarded[:3])}): it is a superuser or bypasses"
+                " row-level security; connect as a login that is a member of golive_runtime, or add ?options=-crole%3Dgolive_runtime"
             )
 
     async def close(self) -> None:
@@ -119,6 +128,8 @@ class Database:
             async with contextlib.aclosing(connection), connection.begin():
                 yield connection, now + timedelta(seconds=self._clock.ahead())
         except (*_UNAVAILABLE, psycopg.OperationalError) as error:
+            if isinstance(getattr(error, "orig", error), psycopg.errors.ProgramLimitExceeded):
+                raise UnstorableError from error
             raise StorageUnavailableError("The database cannot be used now") from error
         except (sa.exc.DataError, UnicodeEncodeError) as error:
             raise UnstorableError from error
@@ -161,6 +172,15 @@ def _async_url(url: str) -> sa.URL:
 def _options(url: sa.URL) -> str:
     given = url.query.get("options", "")
     return given if isinstance(given, str) else " ".join(given)
+
+
+async def _unguarded(connection: AsyncConnection) -> list[str]:
+    """The tenants' tables that the present role sees whole."""
+    names = [table.name for table in schema.metadata.tables.values() if "unit_id" in table.c]
+    rows = await connection.execute(
+        sa.text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE NOT row_security_active(name)"), {"names": names}
+    )
+    return sorted(rows.scalars())
 
 
 def _missing(connection: sa.Connection) -> list[str]:

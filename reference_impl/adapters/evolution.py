@@ -55,7 +55,17 @@ class EvolutionProvider:
     `timeout_s` bounds each call on the injected clock, from its start to the end of the answer.
     """
 
-    def __init__(self, *, url: str, key: str, clock: Clock, metrics: Metrics, timeout_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        key: str,
+        clock: Clock,
+        metrics: Metrics,
+        timeout_s: float = 15.0,
+        webhook_jwt_key: str | None = None,
+    ) -> None:
+        self._webhook_jwt_key = webhook_jwt_key
         self._url = url.rstrip("/")
         self._key = key
         self._clock = clock
@@ -93,7 +103,7 @@ class EvolutionProvider:
             "integration": "WHATSAPP-BAILEYS",
             # With a QR the server holds the call for five seconds; asking for it afterwards takes two.
             "qrcode": False,
-            "webhook": {"url": webhook_url, "byEvents": False, "base64": False, "events": list(SUBSCRIBED_EVENTS)},
+            "webhook": self._webhook(webhook_url),
         }
         answer = await self._ask("create", "POST", "/instance/create", body)
         if answer.status == 201:
@@ -103,7 +113,7 @@ class EvolutionProvider:
         raise _refusal("create the instance", answer)
 
     async def set_webhook(self, name: str, *, webhook_url: str) -> None:
-        webhook = {"enabled": True, "url": webhook_url, "byEvents": False, "base64": False, "events": list(SUBSCRIBED_EVENTS)}
+        webhook = {"enabled": True, **self._webhook(webhook_url)}
         answer = await self._ask("set_webhook", "POST", f"/webhook/set/{quote(name, safe='')}", {"webhook": webhook})
         if answer.status not in (200, 201):
             raise _refusal("register the webhook", answer)
@@ -176,6 +186,11 @@ class EvolutionProvider:
         if answer.status != 200 or not isinstance(records, list):
             raise _refusal("list sent messages", answer)
         return [found for record in records if (found := echo(record)) is not None]
+
+    def _webhook(self, url: str) -> dict[str, Any]:
+        registered = {"url": url, "byEvents": False, "base64": False, "events": list(SUBSCRIBED_EVENTS)}
+        # The server takes this header out and signs each delivery with it instead.
+        return registered | ({"headers": {"jwt_key": self._webhook_jwt_key}} if self._webhook_jwt_key is not None else {})
 
     async def _ask(self, operation: str, method: str, path: str, body: Any = None) -> _Answer:
         try:

@@ -19,6 +19,7 @@ __all__ = [
     "StorageUnavailableError",
     "ThrottledError",
     "UnauthorizedError",
+    "UnsafeRoleError",
     "UnstorableError",
 ]
 
@@ -78,6 +79,10 @@ class NotConnectedError(ConflictError):
 
 class SchemaMissingError(Exception):
     """The database lacks tables or columns that this release needs; the message names some of them and what to run."""
+
+
+class UnsafeRoleError(ValueError):
+    """The database's row-level security does not hold for the role that connects; the message says which to use."""
 
 
 class ThrottledError(BackendError):

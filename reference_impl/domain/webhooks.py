@@ -294,7 +294,7 @@ def _inbound(entry: Mapping[str, Any]) -> InboundMessage | None:
         raise MalformedEventError("no sender")
     if from_me is True:
         return None
-    if from_me not in (False, None):
+    if from_me is not False and from_me is not None:
         raise MalformedEventError("fromMe is no truth value")
     if not is_customer_jid(remote_jid):
         if remote_jid.endswith(("@g.us", "@broadcast", "@newsletter", "@call")):
@@ -428,9 +428,9 @@ def _date_time(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _epoch_seconds(value: Any) -> datetime | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
-from reference_impl.domain.errors import InvalidProviderError, NotFoundError, ThrottledError
+from reference_impl.domain.errors import BackendError, InvalidProviderError, NotFoundError, ThrottledError, UnstorableError
 from reference_impl.domain.limits import SlidingWindow
 from reference_impl.domain.phones import phone_variants
 from reference_impl.domain.records import Connection, Message
@@ -151,7 +151,7 @@ class InboundMessages:
             if connection is None:
                 raise NotFoundError("Not found")
             effects = await self._commit(connection, envelope)
-        except (MalformedEventError, NoInstanceError) as error:
+        except (MalformedEventError, NoInstanceError, UnstorableError) as error:
             effects = _Effects(poison=[str(error)])
         async with self._store.unit_of_work(None) as work:
             problem = "; ".join(sorted(set(effects.poison))) or None
@@ -172,8 +172,14 @@ class InboundMessages:
     async def _process(self, connection: Connection, envelope: Envelope, body: bytes) -> Receipt:
         try:
             effects = await self._commit(connection, envelope)
-        except MalformedEventError as error:
+        except (MalformedEventError, UnstorableError) as error:
             effects = _Effects(poison=[str(error)])
+        except BackendError:
+            raise
+        except Exception:
+            # The same bytes would fail again with every redelivery: kept for a person, they are not lost.
+            _log.exception("webhook could not be processed", extra={"unit_id": str(connection.unit_id)})
+            effects = _Effects(poison=["could not be processed"])
         if effects.poison:
             await self._quarantine(connection, envelope.event, body, "; ".join(sorted(set(effects.poison))), len(body))
         await self._tell(effects)

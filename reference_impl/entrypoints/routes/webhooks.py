@@ -27,6 +27,8 @@ async def deliver(provider: str, secret: str, request: Request, services: WithSe
     request_id = request.state.request_id
     if provider != PROVIDER:
         raise InvalidProviderError
+    if services.webhook_tokens is not None:
+        services.webhook_tokens.check(request.headers.get("authorization", ""))
     try:
         body, complete = await asyncio.wait_for(_read(request), _BODY_DEADLINE_S)
     except TimeoutError:

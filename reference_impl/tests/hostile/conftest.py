@@ -10,6 +10,9 @@ from harness.datastores import open_database
 from reference_impl.adapters.queue import apply_schema
 from reference_impl.migrations.migrate import migrate
 from reference_impl.tests.hostile.fortress import Fortress, besieged
+from reference_impl.tests.system.conftest import migrated_postgres, on_postgres
+
+__all__ = ["migrated_postgres", "on_postgres"]
 
 
 @pytest.fixture(scope="session")

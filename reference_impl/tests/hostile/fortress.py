@@ -25,6 +25,7 @@ from harness.evolution import FakeEvolution
 from harness.evolution.client import EvolutionControl
 from harness.target import RealPace
 from reference_impl.migrations.migrate import runtime_url
+from reference_impl.tests.hostile.wolf import Wolf, running_wolf
 
 __all__ = ["PASSWORD", "Answer", "Fortress", "Tenant", "besieged"]
 
@@ -100,6 +101,7 @@ class Fortress:
     environment: dict[str, str] = field(repr=False)
     process: subprocess.Popen[bytes]
     control: EvolutionControl
+    wolf: Wolf
     owner_url: str
     workdir: Path
     canaries: list[str] = field(repr=False)
@@ -204,6 +206,7 @@ class Fortress:
         """Before a case."""
         self.answers.clear()
         self.control.withdraw()
+        self.wolf.sleeps()
         self.read = {path: path.stat().st_size for path in self.workdir.iterdir()}
 
     def stands(self, *, server_errors: frozenset[int] = frozenset()) -> None:
@@ -304,6 +307,7 @@ def besieged(owner_url: str, workdir: Path, **settings: str) -> Iterator[Fortres
     with (
         FakeEvolution(key=canaries["EVOLUTION_API_KEY"], control_token=CONTROL_TOKEN) as evolution,
         EvolutionControl(evolution.url, CONTROL_TOKEN) as control,
+        running_wolf(evolution.url) as wolf,
     ):
         port = _free_port()
         environment = canaries | {
@@ -311,7 +315,7 @@ def besieged(owner_url: str, workdir: Path, **settings: str) -> Iterator[Fortres
             "DATABASE_URL": sa.make_url(runtime_url(owner_url))
             .set(password=DATABASE_PASSWORD)
             .render_as_string(hide_password=False),
-            "EVOLUTION_API_URL": evolution.url,
+            "EVOLUTION_API_URL": wolf.url,
             "BASE_URL": f"http://127.0.0.1:{port}",
             "LOG_FILE": str(workdir / "backend.log"),
             "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
@@ -334,6 +338,7 @@ def besieged(owner_url: str, workdir: Path, **settings: str) -> Iterator[Fortres
                     environment=environment,
                     process=process,
                     control=control,
+                    wolf=wolf,
                     owner_url=owner_url,
                     workdir=workdir,
                     canaries=list(canaries.values()),
