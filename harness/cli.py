@@ -960,7 +960,7 @@ def backend_serve(host: str, port: int, workers: int) -> int:
 
     \b
     Examples:
-      DATABASE_URL=postgresql://localhost/golive … golive backend serve --port 8000
+      DATABASE_URL=postgresql://golive_login@localhost/golive … golive backend serve --port 8000
     """
     from harness.reference import serve
 
@@ -974,7 +974,7 @@ def backend_worker() -> int:
 
     \b
     Examples:
-      DATABASE_URL=postgresql://localhost/golive … golive backend worker
+      DATABASE_URL=postgresql://golive_login@localhost/golive … golive backend worker
     """
     from harness.reference import work
 

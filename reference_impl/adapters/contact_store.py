@@ -26,7 +26,7 @@ class ContactStore:
 
     def __init__(self, url: str) -> None:
         self._runner = asyncio.Runner()
-        self._database = Database(url, clock=SystemClock(), pool_size=1)
+        self._database = Database(url, clock=SystemClock(), pool_size=1, any_role=True)
         self._unit = self._runner.run(self._open())
 
     @property

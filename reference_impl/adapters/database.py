@@ -29,15 +29,17 @@ _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalE
 
 
 class Database:
-    """One database. `open` before use, `close` after; both belong to one event loop.
+    """One database. `open` before use, `close` after; both belong to one event loop. Only with `any_role` may whoever connects be
+    one whom row-level security does not hold.
 
     Transactions know the database's time. It cannot be moved, so `clock` says how far the time of this process was.
     """
 
-    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10, any_role: bool = False) -> None:
         self._url = _async_url(url)
         self._clock = clock
         self._pool_size = pool_size
+        self._any_role = any_role
         self._engine: AsyncEngine | None = None
         # SQLite in memory lives as long as its one connection, so its transactions take turns.
         self._turn = asyncio.Lock() if self.is_embedded else None
@@ -73,7 +75,7 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 missing = await connection.run_sync(_missing)
-                unguarded = [] if missing else await _unguarded(connection)
+                unguarded = [] if missing or self._any_role else await _unguarded(connection)
         except _UNAVAILABLE as error:
             await self.close()
             raise StorageUnavailableError("The database cannot be reached") from error
@@ -86,7 +88,7 @@ class Database:
             await self.close()
             raise UnsafeRoleError(
                 f"the role of DATABASE_URL sees every tenant's rows ({', '.join(unguarded[:3])}): it is a superuser or bypasses"
-                " row-level security; connect as a login that is a member of golive_runtime, or add ?options=-crole%3Dgolive_runtime"
+                " row-level security; use a login that is a member of golive_runtime, or add options=-crole%3Dgolive_runtime"
             )
 
     async def close(self) -> None:
