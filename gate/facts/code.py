@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gate.errors import GateError
@@ -78,10 +78,11 @@ def read(subject: Subject) -> Code:
             files, lines = files + 1, lines + text.count("\n")
             name = f"{root.name}/{inside.as_posix()}"
             if path.suffix == ".py":
-                tree = _parsed(text, name)
-                found = _in_python(tree)
-                words |= {word for node in ast.walk(tree) if (word := _name_of_setting(node))}
-                settings |= set(_taken_in_python(tree))
+                # Walked once for all: to walk costs several times what is looked for in a node.
+                nodes = tuple(ast.walk(_parsed(text, name)))
+                found = _in_python(nodes)
+                words |= {word for node in nodes if (word := _name_of_setting(node))}
+                settings |= set(_taken_in_python(nodes))
             else:
                 found = _in_script(text)
                 settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
@@ -109,9 +110,9 @@ def _name_of_setting(node: ast.AST) -> str:
     return ""
 
 
-def _taken_in_python(tree: ast.Module) -> Iterator[str]:
+def _taken_in_python(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """`os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         source: ast.expr
         if isinstance(node, ast.Subscript):
             source, key = node.value, node.slice
@@ -126,16 +127,16 @@ def _taken_in_python(tree: ast.Module) -> Iterator[str]:
             yield name
 
 
-def _in_python(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _in_python(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
     """By syntax, so that comments and docstrings may speak of what code must not do."""
     prose = {
         id(node.body[0].value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             if _RUNNER_VARIABLE.fullmatch(node.value):
                 yield node.lineno, "asks whether a test runner is at work"

@@ -308,3 +308,35 @@ def test_a_whole_journal_in_which_nothing_passed_is_hold(path: Path, statuses: l
     verdict = conclude(read(path), Policy(name="p", may_skip=("*",)), TODAY)
     assert verdict.decision is Decision.HOLD
     assert [finding.why for finding in verdict.unanswered] == ["nothing passed: nothing seen is never GO"]
+
+
+def test_an_end_is_on_disk_with_all_before_it_and_outcomes_do_not_wait_for_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def counted(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    moments = iter(number / 1000 for number in range(100_000))
+    monkeypatch.setattr("gate.journal.time.monotonic", lambda: next(moments))
+    journal = Journal.create(path, release=RELEASE)
+    with journal.part("gate"):
+        before = len(synced)
+        for number in range(1000):
+            journal.append(outcome(f"schema.n-{number}", Status.PASS))
+        # A thousand outcomes in a second on that clock.
+        assert 8 <= len(synced) - before <= 12
+    assert synced[-1] == path.stat().st_size
+
+
+def test_two_writers_who_take_turns_keep_one_unbroken_chain(path: Path) -> None:
+    first = Journal.create(path, release=RELEASE)
+    second = Journal(path)
+    for number in range(20):
+        (first if number % 3 else second).append(outcome(f"schema.n-{number}", Status.PASS))
+    assert read(path).damage == ()
+    assert len(read(path).outcomes) == 20

@@ -138,3 +138,88 @@ def test_every_outcome_is_told_as_soon_as_it_is_there() -> None:
     )
     assert [outcome.evidence[0].value for outcome in outcomes] == [0, 1]
     assert told == ["schema.a", "schema.b"]
+
+
+def test_a_check_that_never_answers_is_an_error_after_its_time_and_the_others_go_on() -> None:
+    release = threading.Event()
+    told: list[str] = []
+
+    def hang() -> Iterator[Evidence]:
+        release.wait(60)
+        yield Evidence(label="too late", value=1)
+
+    def look() -> Iterator[Evidence]:
+        yield Evidence(label="seen", value=1)
+
+    checks = [item(look, name="schema.a"), item(hang, name="schema.b"), item(look, name="schema.c"), item(hang, name="schema.d")]
+    outcomes = run(checks, Facts({}), timeout_s=0.3, on_outcome=lambda outcome: told.append(outcome.id))
+    assert [(outcome.id, outcome.status) for outcome in outcomes] == [
+        ("schema.a", Status.PASS),
+        ("schema.b", Status.ERROR),
+        ("schema.c", Status.PASS),
+        ("schema.d", Status.ERROR),
+    ]
+    assert outcomes[1].reason == "the check did not answer within 0.3 s"
+    # What comes too late is neither kept nor told.
+    late = [thread for thread in threading.enumerate() if thread.name == "checks"]
+    release.set()
+    for thread in late:
+        thread.join(30)
+    assert told == ["schema.a", "schema.b", "schema.c", "schema.d"]
+    assert len(outcomes) == 4
+
+
+def test_a_fact_that_did_not_come_in_time_is_not_waited_for_again() -> None:
+    release = threading.Event()
+    facts = Facts({"flow": lambda: release.wait(60)})
+    outcomes = run([item(lambda flow: iter(()), "flow", name=f"flow.n-{number}") for number in range(50)], facts, timeout_s=0.2)
+    release.set()
+    assert outcomes[0].reason == "the fact 'flow' was not there after 0.2 s"
+    assert {outcome.cause for outcome in outcomes[1:]} == {"flow.n-0"}
+    assert sum(outcome.duration_s for outcome in outcomes[1:]) < 0.2
+
+
+def test_one_cause_is_told_once_also_when_several_facts_met_it() -> None:
+    def down() -> None:
+        raise GateError("cannot reach the database at db:5432")
+
+    checks = [item(lambda catalog: iter(()), "catalog", name=f"schema.n-{number}") for number in range(20)]
+    checks += [item(lambda datastore: iter(()), "datastore", name=f"datastore.n-{number}") for number in range(20)]
+    outcomes = run(checks, Facts({"catalog": down, "datastore": down}))
+    assert sum("cannot reach" in outcome.reason for outcome in outcomes) == 1
+    assert {outcome.status for outcome in outcomes} == {Status.ERROR}
+    assert {outcome.cause for outcome in outcomes} == {"", "schema.n-0"}
+
+
+def test_a_check_that_crashes_by_itself_is_no_cause_for_another() -> None:
+    def crash() -> Iterator[Evidence]:
+        yield Evidence(label="seen", value=1)
+        raise GateError("the same words")
+
+    outcomes = run([item(crash, name="schema.a"), item(crash, name="schema.b")], Facts({}))
+    assert [(outcome.reason, outcome.cause) for outcome in outcomes] == [("the same words", "")] * 2
+
+
+def test_what_a_fact_says_of_itself_is_the_answer_of_every_check_that_needs_it() -> None:
+    def not_here() -> None:
+        raise NotApplicable("there is no Postgres here")
+
+    outcomes = run(
+        [item(lambda migration: iter(()), "migration", name=f"migration.{name}") for name in "ab"], Facts({"migration": not_here})
+    )
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [(Status.SKIP, "there is no Postgres here")] * 2
+
+
+def test_who_listens_may_stop_the_run_by_raising() -> None:
+    asked: list[int] = []
+
+    def look() -> Iterator[Evidence]:
+        asked.append(1)
+        yield Evidence(label="seen", value=1)
+
+    def full(_: Outcome) -> None:
+        raise GateError("the disk is full")
+
+    with pytest.raises(GateError, match="the disk is full"):
+        run([item(look, name=f"schema.{name}") for name in "abc"], Facts({}), on_outcome=full)
+    assert asked == [1]
