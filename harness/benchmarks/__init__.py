@@ -1,1 +1,1 @@
-"""Measurements: whole commands (`python -m harness.benchmarks`), the gate (`… harness.benchmarks.gate`) and the fake beside its peers (`… harness.benchmarks.fake`)."""
+"""Measurements: whole commands (`python -m harness.benchmarks`), the gate by itself (`… .gate`), the fake beside its peers."""
