@@ -49,6 +49,8 @@ class GateRun:
         own.load(checks, found.own_checks)
         known = {item.id for item in checks}
         asked, expected = found.asked(known), found.expected(known)
+        # What the file names and cannot be is told before anything runs.
+        found.subject(database_url="", environment=os.environ)
         chosen = checks.select(list(names)) if names else [item for item in checks if item.id in asked]
         return cls(
             items=chosen,

@@ -143,6 +143,14 @@ def test_a_waiver_for_longer_than_thirty_days_does_not_count_and_holds() -> None
     assert judge([outcome("schema.a", Status.PASS)], policy, date(2026, 11, 23)).decision is Decision.GO
 
 
+def test_a_waiver_counts_for_a_check_that_is_required_by_its_own_name() -> None:
+    waiver = Waiver(id="schema.a", owner="Ana", reason="known", ticket="OPS-1", expires=date(2026, 12, 1))
+    policy = Policy(name="p", required=("schema.a", "schema.b"), waivers=(waiver,))
+    passed = outcome("schema.b", Status.PASS)
+    assert judge([outcome("schema.a", Status.FAIL), passed], policy, TODAY).decision is Decision.GO
+    assert judge([passed], replace(policy, waivers=()), TODAY).decision is Decision.HOLD
+
+
 def test_a_waiver_that_nothing_needs_is_found() -> None:
     waiver = Waiver(id="schema.a", owner="Ana", reason="was broken", ticket="OPS-1", expires=date(2026, 12, 1))
     policy = Policy(name="p", required=("schema.*",), waivers=(waiver,))

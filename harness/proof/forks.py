@@ -66,6 +66,12 @@ class Forks:
             raise HarnessError("the process that forks is gone")
         return status
 
+    def close(self) -> None:
+        """After the forking process has ended."""
+        self._reader.join(STOP_S)
+        if self._server.stdout is not None:
+            self._server.stdout.close()
+
     def _tell(self, line: Mapping[str, Any]) -> None:
         with self._lock:
             if self._server.stdin is None or self._server.poll() is not None:
@@ -98,8 +104,9 @@ def forks(preload: Sequence[str], *, log: Path) -> Iterator[Forks]:
             # Ctrl-C is for whoever asked; it then closes our standard input.
             start_new_session=True,
         )
+    started = Forks(server)
     try:
-        yield Forks(server)
+        yield started
     finally:
         if server.stdin is not None:
             with contextlib.suppress(OSError):
@@ -109,6 +116,7 @@ def forks(preload: Sequence[str], *, log: Path) -> Iterator[Forks]:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+        started.close()
 
 
 def _packages() -> str:
