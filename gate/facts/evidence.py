@@ -29,7 +29,8 @@ FILE = "journal.jsonl"
 class PartRecords:
     """`recordings` by part, `errors` says why there is none of a part; `given` is False where nobody named any.
 
-    commit, committed_at: of what is being released; empty where there is no repository. pinned: the ids that each part must have
+    commit, committed_at: of what is being released; empty where there is no repository. schema_digest: of its database;
+    schema_error says why there is none. pinned: the ids that each part must have
     executed; None where only the journal says what was planned. may_skip: patterns of ids that need not apply.
     """
 
@@ -40,6 +41,8 @@ class PartRecords:
     may_skip: tuple[str, ...] = ()
     commit: str = ""
     committed_at: datetime | None = None
+    schema_digest: str = ""
+    schema_error: str = ""
     max_age_hours: float = 24.0
     now: datetime
 
@@ -73,6 +76,7 @@ def read(subject: Subject) -> PartRecords:
     commit, committed_at = journals.commit, journals.committed_at
     if not commit and subject.repository is not None:
         commit, committed_at = _head(subject.repository)
+    schema_digest, schema_error = _schema(subject) if recordings else ("", "")
     return PartRecords(
         given=True,
         recordings=recordings,
@@ -81,9 +85,23 @@ def read(subject: Subject) -> PartRecords:
         may_skip=journals.may_skip,
         commit=commit,
         committed_at=committed_at,
+        schema_digest=schema_digest,
+        schema_error=schema_error,
         max_age_hours=journals.max_age_hours,
         now=now,
     )
+
+
+def _schema(subject: Subject) -> tuple[str, str]:
+    """A look of its own, so that a database that cannot be read hides nothing else that is wrong with a journal."""
+    from gate.facts.catalog import digest, snapshot
+
+    if not subject.database_url:
+        return "", "no database was given, so no journal can be bound to its schema"
+    try:
+        return digest(snapshot(subject.database_url, subject.schema.schema)), ""
+    except GateError as error:
+        return "", str(error)
 
 
 def _head(repository: Path) -> tuple[str, datetime | None]:

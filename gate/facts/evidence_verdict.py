@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from gate.errors import Failure, Inconclusive, NotApplicable
-from gate.facts.catalog import Catalog, digest
+from gate.errors import Failure, GateError, Inconclusive, NotApplicable
 from gate.facts.evidence import FAMILIES, SCHEMA_FACT, PartRecords
 from gate.journal import Recording
 from gate.model import Evidence, Outcome, Status
@@ -19,14 +18,14 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 MOST_NAMED = 3
 
 
-def judge_part(records: PartRecords, catalog: Catalog, part: str) -> Iterator[Evidence]:
+def judge_part(records: PartRecords, part: str) -> Iterator[Evidence]:
     """Raises Failure for what was seen to be wrong, Inconclusive for what was not seen, each in one sentence."""
     if not records.given:
         raise NotApplicable("no journals are named: nothing but the gate itself is looked at here")
     recording = records.of(part)
     found = _worst(outcome for outcome in recording.outcomes if outcome.id.startswith(f"{FAMILIES[part]}."))
     _refuse_results(part, found, records.may_skip)
-    _refuse_other_release(records, recording, catalog, part)
+    _refuse_other_release(records, recording, part)
     _refuse_other_time(records, recording, found, part)
     _refuse_unfinished(recording, part)
     wanted = _wanted(records, recording, part)
@@ -62,7 +61,7 @@ def _refuse_results(part: str, found: Mapping[str, Outcome], may_skip: tuple[str
         raise Inconclusive(f"{len(unsure)} of {len(found)} {part} did not pass: {_some(unsure)}")
 
 
-def _refuse_other_release(records: PartRecords, recording: Recording, catalog: Catalog, part: str) -> None:
+def _refuse_other_release(records: PartRecords, recording: Recording, part: str) -> None:
     if not records.commit:
         raise Inconclusive("what is released has no commit, so no journal can be of it; release from a git repository")
     commit = str(recording.release.get("commit") or "")
@@ -75,8 +74,10 @@ def _refuse_other_release(records: PartRecords, recording: Recording, catalog: C
     written = recording.facts.get(SCHEMA_FACT)
     if not isinstance(written, str) or not written:
         raise Inconclusive(f"the journal of {part} names no schema digest; run it where golive.toml names the database")
-    if written != digest(catalog):
-        raise Failure(f"the journal of {part} is of schema {written[:12]}, expected {digest(catalog)[:12]}")
+    if records.schema_error:
+        raise GateError(records.schema_error)
+    if written != records.schema_digest:
+        raise Failure(f"the journal of {part} is of schema {written[:12]}, expected {records.schema_digest[:12]}")
 
 
 def _refuse_other_time(records: PartRecords, recording: Recording, found: Mapping[str, Outcome], part: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gate.facts import evidence_verdict
-from gate.facts.catalog import Catalog
 from gate.facts.evidence import PartRecords
 from gate.facts.part_journals import PartJournals
 from gate.model import Evidence, Severity
@@ -17,8 +16,8 @@ from gate.registry import check
 
 
 @check(severity=Severity.CRITICAL, order=92)
-def run(journals: PartRecords, catalog: Catalog) -> Iterator[Evidence]:
-    yield from evidence_verdict.judge_part(journals, catalog, "smoke")
+def run(journals: PartRecords) -> Iterator[Evidence]:
+    yield from evidence_verdict.judge_part(journals, "smoke")
 
 
 @run.breaks

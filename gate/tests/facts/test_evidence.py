@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gate.errors import Failure, GateError, Inconclusive
-from gate.facts.catalog import Catalog, digest
+from gate.facts import throwaway
+from gate.facts.catalog import digest, snapshot
 from gate.facts.evidence import read
 from gate.facts.evidence_verdict import judge_part
 from gate.facts.expected import load
@@ -22,25 +24,41 @@ from gate.facts.worlds import RepositoryCopy
 from gate.model import Status
 from gate.tests.strategies import outcome
 
-CATALOG = Catalog(backend="sqlite", database="d", schema="main", tables={})
+Judged = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with throwaway.on_sqlite() as made:
+        made.execute("CREATE TABLE notes (text TEXT)")
+        yield made.url
 
 
 @pytest.fixture
-def journals(tmp_path: Path) -> PartJournals:
-    return PartJournals.sound(tmp_path, digest(CATALOG))
+def released(database: str) -> Subject:
+    return Subject(schema=load("seed"), database_url=database)
 
 
-def judged(journals: PartJournals, **change: object) -> list[str]:
-    subject = Subject(schema=load("seed"), journals=replace(journals.named, **change))  # type: ignore[arg-type]
-    return [str(piece) for piece in judge_part(read(subject), CATALOG, "smoke")]
+@pytest.fixture
+def journals(tmp_path: Path, database: str) -> PartJournals:
+    return PartJournals.sound(tmp_path, digest(snapshot(database, "main")))
 
 
-def test_sound_journals_pass_and_say_what_was_seen(journals: PartJournals) -> None:
-    assert judged(journals) == [
+@pytest.fixture
+def judged(journals: PartJournals, released: Subject) -> Judged:
+    def judge(**change: Any) -> list[str]:
+        subject = replace(released, journals=replace(journals.named, **change))
+        return [str(piece) for piece in judge_part(read(subject), "smoke")]
+
+    return judge
+
+
+def test_sound_journals_pass_and_say_what_was_seen(journals: PartJournals, judged: Judged) -> None:
+    assert judged() == [
         "smoke executed: 2",
         "smoke pinned: 2",
         f"commit: {COMMIT[:12]}",
-        f"schema digest: {digest(CATALOG)[:12]}",
+        f"schema digest: {journals.digest[:12]}",
         "age: 1 h",
     ]
 
@@ -93,78 +111,85 @@ def marked(word: str) -> Callable[[PartJournals], None]:
     ],
 )  # fmt: skip
 def test_what_was_not_seen_is_never_a_pass(
-    journals: PartJournals, spoil: Callable[[PartJournals], object], complaint: str
+    journals: PartJournals, spoil: Callable[[PartJournals], object], complaint: str, judged: Judged
 ) -> None:
     spoil(journals)
     with pytest.raises((Inconclusive, GateError)) as refused:
-        judged(journals)
+        judged()
     assert complaint in str(refused.value)
 
 
-def test_a_skip_that_the_release_allows_is_an_answer(journals: PartJournals) -> None:
+def test_a_skip_that_the_release_allows_is_an_answer(journals: PartJournals, judged: Judged) -> None:
     journals.write("smoke", answers={"smoke.number-1": Status.SKIP, "smoke.number-2": Status.PASS})
-    assert judged(journals, may_skip=("smoke.number-1",))
+    assert judged(may_skip=("smoke.number-1",))
 
 
-def test_a_part_that_was_narrowed_is_not_complete(journals: PartJournals) -> None:
+def test_a_part_that_was_narrowed_is_not_complete(journals: PartJournals, judged: Judged) -> None:
     """What the journal planned is not all that is pinned: a selection by tag plans fewer."""
     with pytest.raises(Inconclusive, match="1 of 3 smoke were not executed: smoke.number-3"):
-        judged(journals, pinned=lambda: {"smoke": frozenset({"smoke.number-1", "smoke.number-2", "smoke.number-3"})})
+        judged(pinned=lambda: {"smoke": frozenset({"smoke.number-1", "smoke.number-2", "smoke.number-3"})})
 
 
-def test_a_journal_of_another_part_is_none_of_this(journals: PartJournals) -> None:
+def test_a_journal_of_another_part_is_none_of_this(journals: PartJournals, judged: Judged) -> None:
     with pytest.raises(Inconclusive, match="no part called smoke"):
-        judged(journals, paths={"smoke": journals.path / "load"})
+        judged(paths={"smoke": journals.path / "load"})
     with pytest.raises(GateError, match=r"name it \(evidence.smoke\)"):
-        judged(journals, paths={})
+        judged(paths={})
 
 
-def test_what_has_no_commit_cannot_be_bound(journals: PartJournals, tmp_path: Path) -> None:
-    subject = Subject(schema=load("seed"), repository=tmp_path, journals=replace(journals.named, commit="", committed_at=None))
+def test_what_has_no_commit_cannot_be_bound(journals: PartJournals, tmp_path: Path, released: Subject) -> None:
+    subject = replace(released, repository=tmp_path, journals=replace(journals.named, commit="", committed_at=None))
     with pytest.raises(Inconclusive, match="has no commit"):
-        list(judge_part(read(subject), CATALOG, "smoke"))
+        list(judge_part(read(subject), "smoke"))
 
 
-def test_the_commit_is_that_of_the_repository(journals: PartJournals, tmp_path: Path) -> None:
+def test_the_commit_is_that_of_the_repository(journals: PartJournals, tmp_path: Path, released: Subject) -> None:
     copy = RepositoryCopy(path=tmp_path / "repository")
     copy.path.mkdir()
     copy.git("init", "--quiet")
     copy.write("a", "1")
     copy.commit("one")
-    subject = Subject(schema=load("seed"), repository=copy.path, journals=replace(journals.named, commit="", committed_at=None))
+    subject = replace(released, repository=copy.path, journals=replace(journals.named, commit="", committed_at=None))
     with pytest.raises(Failure, match=f"is of commit {COMMIT[:12]}, expected"):
-        list(judge_part(read(subject), CATALOG, "smoke"))
+        list(judge_part(read(subject), "smoke"))
     journals.write("smoke", commit=read(subject).commit)
     with pytest.raises(Failure, match="before its commit was made"):
-        list(judge_part(read(subject), CATALOG, "smoke"))
+        list(judge_part(read(subject), "smoke"))
 
 
-def test_a_failure_that_was_tried_again_stays_one(journals: PartJournals) -> None:
+def test_a_failure_that_was_tried_again_stays_one(journals: PartJournals, judged: Judged) -> None:
     again = journals.write("smoke", answers={"smoke.number-1": Status.FAIL, "smoke.number-2": Status.PASS})
     again.append(outcome("smoke.number-1", Status.PASS))
     with pytest.raises(Failure, match="1 of 2 smoke failed"):
-        judged(journals)
+        judged()
 
 
 @given(st.dictionaries(st.sampled_from(["smoke.number-1", "smoke.number-2", "smoke.x"]), st.sampled_from(Status)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_only_all_of_them_passed_is_a_pass(journals: PartJournals, answers: dict[str, Status]) -> None:
+def test_only_all_of_them_passed_is_a_pass(journals: PartJournals, judged: Judged, answers: dict[str, Status]) -> None:
     journals.write("smoke", answers=answers)
     try:
-        passed = bool(judged(journals))
+        passed = bool(judged())
     except (Failure, Inconclusive):
         passed = False
     assert passed == (answers == {"smoke.number-1": Status.PASS, "smoke.number-2": Status.PASS})
 
 
-def test_a_file_of_json_that_is_no_journal_proves_nothing(journals: PartJournals, tmp_path: Path) -> None:
+def test_a_file_of_json_that_is_no_journal_proves_nothing(journals: PartJournals, tmp_path: Path, judged: Judged) -> None:
     (tmp_path / "results.json").write_text(
         json.dumps({"commit": COMMIT, "results": [{"id": "smoke.number-1", "status": "expected"}]})
     )
     with pytest.raises((Inconclusive, GateError)):
-        judged(journals, paths={"smoke": tmp_path / "results.json"})
+        judged(paths={"smoke": tmp_path / "results.json"})
 
 
 def test_no_journals_at_all_do_not_apply() -> None:
     assert read(Subject(schema=load("seed"), journals=None)).given is False
     assert read(Subject(schema=load("seed"), journals=Journals())).given is True
+
+
+def test_a_database_that_cannot_be_read_binds_nothing(journals: PartJournals, released: Subject) -> None:
+    for url, words in (("", "no database was given"), ("sqlite:////nowhere.sqlite", "no such file")):
+        subject = replace(released, database_url=url, journals=journals.named)
+        with pytest.raises(GateError, match=words):
+            list(judge_part(read(subject), "smoke"))
