@@ -305,57 +305,49 @@ def gate(
 
 
 @gate.command("list")
-@click.option("--tags", is_flag=True, help="Show the tags too.")
+@click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
+@click.option("--tags", is_flag=True, help="Show the tags too, and how many checks each tag and family has.")
+@_config_option
 @_format_option()
-def gate_list(tags: bool, form: str) -> int:
-    """List the checks: id, severity, title.
+def gate_list(names: tuple[str, ...], tags: bool, config: Path | None, form: str) -> int:
+    """List the checks: id, severity, title; also those that the release in this directory brings along.
 
     \b
     Examples:
       golive gate list
-      golive gate list --tags --format json
+      golive gate list --tags --select schema
+      golive gate list --select @seed --format json
     """
-    from gate.registry import Kind, registry
+    from harness.check_listing import described, known_checks, listed
 
-    items = list(registry(Kind.CHECK).load("gate.checks"))
+    checks, release = known_checks(config, Path.cwd())
+    items = checks.select(list(names))
     if form == "json":
-        document = [
-            {"id": item.id, "severity": str(item.severity), "title": item.title, "tags": sorted(item.tags)}
-            | dict(item.paragraphs)
-            for item in items
-        ]
-        click.echo(json.dumps(document, indent=2))
-        return 0
-    width = max(len(item.id) for item in items)
-    for item in items:
-        shown = f"  [{' '.join(f'@{tag}' for tag in sorted(item.tags))}]" if tags and item.tags else ""
-        click.echo(f"{item.id:<{width}}  {item.severity:<8}  {item.title}{shown}")
-    click.echo(f"{len(items)} checks")
+        click.echo(json.dumps([described(item, release) for item in items], indent=2))
+    else:
+        click.echo("\n".join(listed(items, tags=tags)))
     return 0
 
 
 @gate.command("explain")
 @click.argument("check_id", metavar="ID")
+@_config_option
 @_format_option()
-def gate_explain(check_id: str, form: str) -> int:
-    """Say what a check looks at, why, how to mend it, and which saboteurs prove that it can fail.
+def gate_explain(check_id: str, config: Path | None, form: str) -> int:
+    """Say what a check looks at, why, how to mend it, which saboteurs prove that it can fail, and what the release makes of it.
 
     \b
     Examples:
       golive gate explain schema.idempotency-index
     """
-    from gate.registry import Kind, registry
+    from harness.check_listing import described, explained, known_checks
 
-    item = registry(Kind.CHECK).load("gate.checks").get(check_id)
-    saboteurs = [saboteur.name.replace("_", " ") for saboteur in item.saboteurs]
+    checks, release = known_checks(config, Path.cwd())
+    item = checks.get(check_id)
     if form == "json":
-        document = {"id": item.id, "severity": str(item.severity), "title": item.title, "saboteurs": saboteurs}
-        click.echo(json.dumps(document | dict(item.paragraphs), indent=2))
-        return 0
-    click.echo(f"{item.id} ({item.severity})\n\n{item.title}\n")
-    for name, text in item.paragraphs.items():
-        click.echo(f"{name}: {text}\n")
-    click.echo("Seen to fail when: " + "; ".join(saboteurs))
+        click.echo(json.dumps(described(item, release), indent=2))
+    else:
+        click.echo("\n".join(explained(item, release)))
     return 0
 
 
