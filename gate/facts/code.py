@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gate.errors import GateError
 from gate.facts.subject import Subject
 
-__all__ = ["Bypass", "Code", "read"]
+__all__ = ["Bypass", "Code", "nodes_of", "read", "released_files"]
 
 _PARSER = threading.Lock()
 _NOT_RELEASED = {"tests", "test", "__tests__", "node_modules", "__pycache__", "site-packages", "build", "dist"}
@@ -66,28 +68,22 @@ def read(subject: Subject) -> Code:
     bypasses: list[Bypass] = []
     words: set[str] = set()
     settings: set[str] = set()
-    for root in subject.source_roots:
-        for path in sorted(root.rglob("*")):
-            inside = path.relative_to(root)
-            if path.suffix not in _ENDINGS or _NOT_RELEASED & set(inside.parts[:-1]) or not path.is_file():
-                continue
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise GateError(f"{root.name}/{inside.as_posix()}: cannot be read ({type(error).__name__})") from error
-            files, lines = files + 1, lines + text.count("\n")
-            name = f"{root.name}/{inside.as_posix()}"
-            if path.suffix == ".py":
-                # Walked once for all: to walk costs several times what is looked for in a node.
-                nodes = tuple(ast.walk(_parsed(text, name)))
-                found = _in_python(nodes)
-                words |= {word for node in nodes if (word := _name_of_setting(node))}
-                settings |= set(_taken_in_python(nodes))
-            else:
-                found = _in_script(text)
-                settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
-                words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
-            bypasses += [Bypass(file=name, line=line, what=what) for line, what in found]
+    for name, path in released_files(subject):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GateError(f"{name}: cannot be read ({type(error).__name__})") from error
+        files, lines = files + 1, lines + text.count("\n")
+        if path.suffix == ".py":
+            nodes = nodes_of(text, name)
+            found = _in_python(nodes)
+            words |= {word for node in nodes if (word := _name_of_setting(node))}
+            settings |= set(_taken_in_python(nodes))
+        else:
+            found = _in_script(text)
+            settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
+            words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
+        bypasses += [Bypass(file=name, line=line, what=what) for line, what in found]
     if not files:
         raise GateError("no released source code was found to look through; name its folders (repository.source)")
     return Code(
@@ -95,11 +91,22 @@ def read(subject: Subject) -> Code:
     )
 
 
-def _parsed(text: str, name: str) -> ast.Module:
+def released_files(subject: Subject) -> Iterator[tuple[str, Path]]:
+    """Every source file below the subject's roots, without its tests, by its name with the root's."""
+    for root in subject.source_roots:
+        for path in sorted(root.rglob("*")):
+            inside = path.relative_to(root)
+            if path.suffix in _ENDINGS and not _NOT_RELEASED & set(inside.parts[:-1]) and path.is_file():
+                yield f"{root.name}/{inside.as_posix()}", path
+
+
+@functools.lru_cache(maxsize=512)
+def nodes_of(text: str, name: str) -> tuple[ast.AST, ...]:
+    """Every node of a Python text, walked once for all who ask. Raises GateError for what is not valid Python."""
     try:
         # Two threads at once make CPython 3.11 raise "AST constructor recursion depth mismatch".
         with _PARSER:
-            return ast.parse(text)
+            return tuple(ast.walk(ast.parse(text)))
     except SyntaxError as error:
         raise GateError(f"{name}: is not valid Python (line {error.lineno})") from None
 
