@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from features.exchanges import Exchange, Witness
 from features.expectations import Mismatch
 from features.secrecy import Secrecy
 from features.timing import TargetTime
@@ -93,7 +94,8 @@ class Answer:
 class Backend:
     """The backend behind a URL. Safe to use from several threads."""
 
-    def __init__(self, url: str, *, time: TargetTime, secrecy: Secrecy) -> None:
+    def __init__(self, url: str, *, time: TargetTime, secrecy: Secrecy, witness: Witness | None = None) -> None:
+        self._witness = witness
         self.url = url.rstrip("/")
         self.time = time
         self._secrecy = secrecy
@@ -148,7 +150,19 @@ class Backend:
             raise HarnessError(f"{shown}: {self.url} cannot be reached ({type(error).__name__})") from None
         except httpx.TransportError as error:
             raise Mismatch(shown, expected="an answer", seen=f"{type(error).__name__}: {error}") from None
-        return Answer(request=shown, status=response.status_code, body=_body_of(response), headers=dict(response.headers))
+        answer = Answer(request=shown, status=response.status_code, body=_body_of(response), headers=dict(response.headers))
+        if self._witness is not None:
+            self._witness(
+                Exchange(
+                    kind="webhook" if "/webhooks/" in shown else "request",
+                    what=f"{shown}?{urlencode(query)}" if query else shown,
+                    status=answer.status,
+                    request_id=answer.request_id,
+                    sent=body if body is not None else content and content.decode("utf-8", "replace"),
+                    seen=answer.body,
+                )
+            )
+        return answer
 
     def uptime(self) -> float | None:
         """Seconds since the backend started, as its health tells; None when it tells none."""

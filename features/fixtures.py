@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from features.backend import Backend, Member
+from features.exchanges import ObservedControl
 from features.expectations import Eventually
 from features.operations import Operations
 from features.plugin import scenario_run
@@ -33,12 +34,13 @@ def secrecy(request: pytest.FixtureRequest) -> Secrecy:
 
 
 @pytest.fixture(scope="session")
-def control_plane(target: Target) -> Iterator[EvolutionControl | None]:
+def control_plane(request: pytest.FixtureRequest, target: Target) -> Iterator[EvolutionControl | None]:
     """The control plane of the fake provider; None when the target talks to a real one."""
     if not target.evolution_url:
         yield None
         return
-    with EvolutionControl(target.evolution_url, target.control_token) as control:
+    witness = scenario_run(request.config).witness
+    with ObservedControl(target.evolution_url, target.control_token, witness=witness) as control:
         yield control
 
 
@@ -74,9 +76,9 @@ def eventually(pace: Pace) -> Eventually:
 
 
 @pytest.fixture(scope="session")
-def api(target: Target, time_of_target: TargetTime, secrecy: Secrecy) -> Iterator[Backend]:
+def api(request: pytest.FixtureRequest, target: Target, time_of_target: TargetTime, secrecy: Secrecy) -> Iterator[Backend]:
     """A client of the backend."""
-    backend = Backend(target.url, time=time_of_target, secrecy=secrecy)
+    backend = Backend(target.url, time=time_of_target, secrecy=secrecy, witness=scenario_run(request.config).witness)
     yield backend
     backend.close()
 

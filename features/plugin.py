@@ -17,16 +17,19 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gate.errors import GateError
 from gate.journal import Journal
 from gate.masking import Masker
-from gate.model import Status
+from gate.model import Outcome, Status
 from harness.scenarios import FEATURES, PlannedScenario, read_features, scenario_id, select
 from harness.target import Target
+
+if TYPE_CHECKING:
+    from features.recording import Recording
 
 __all__ = [
     "folder_of_features",
@@ -62,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--golive-target", metavar="URL", default="", help="base URL of the backend under test")
     group.addoption("--golive-evolution", metavar="URL", default="", help="the fake Evolution API behind it")
     group.addoption("--golive-journal", metavar="PATH", default="", help="append each scenario's outcome to this journal")
+    group.addoption("--golive-messages", metavar="PATH", default="", help="write Cucumber Messages (NDJSON) to this file")
     group.addoption("--golive-features", metavar="DIR", default="", help="folder of feature files (default: the built-in ones)")
     parser.addini("golive_lint", "refuse scenarios that could not fail or would not be missed (see golive lint)", "bool", True)
     group.addoption("--golive-only", metavar="ID", action="append", default=[], help="only this scenario; may be repeated")
@@ -95,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signing_key=os.environ.get("GOLIVE_SIGNING_KEY", ""),
     )
     folder = Path(config.getoption("--golive-features") or FEATURES).resolve()
-    journal = config.getoption("--golive-journal")
+    journal, is_worker = config.getoption("--golive-journal"), hasattr(config, "workerinput")
     from features import steps
     from features.collection import CollectionLint
 
@@ -109,8 +113,10 @@ def pytest_configure(config: pytest.Config) -> None:
         target=target,
         planned=planned,
         selected=selected,
-        journal=Path(journal) if journal and not hasattr(config, "workerinput") else None,
+        journal=Path(journal) if journal and not is_worker else None,
         worker=_worker_number(config),
+        folder=folder,
+        messages=Path(messages) if (messages := config.getoption("--golive-messages")) and not is_worker else None,
     )
     config.pluginmanager.register(run, _RUN_NAME)
     config.pluginmanager.register(CollectionLint(FEATURES, folder=folder), _LINT_NAME)
@@ -181,8 +187,9 @@ class ScenarioRun:
         selected: list[PlannedScenario],
         journal: Path | None,
         worker: int,
+        folder: Path,
+        messages: Path | None,
     ) -> None:
-        from features.recording import Recording
         from features.secrecy import Secrecy
 
         secrets = tuple(filter(None, (target.admin_password, target.control_token, target.metrics_token, target.signing_key)))
@@ -193,8 +200,17 @@ class ScenarioRun:
         self._selected = {scenario.id for scenario in selected}
         self._journal = Journal(journal, masker=Masker(secrets)) if journal is not None else None
         self._steps: dict[str, list[dict[str, Any]]] = {}
+        self._outcomes: list[Outcome] = []
         self._recordings: dict[pytest.Item, Recording] = {}
+        self._running: Recording | None = None
+        self._messages = messages
+        self._folder = folder
         self._step_began = 0.0
+
+    def witness(self, exchange: Any) -> None:
+        """Puts down what went over the wire with the step that runs now."""
+        if self._running is not None and self._running.started:
+            self._running.current.tape.take(exchange)
 
     def recording(self, item: pytest.Item) -> Any:
         """The recording of a scenario's item. Raises KeyError for any other item."""
@@ -228,7 +244,8 @@ class ScenarioRun:
     def pytest_bdd_before_scenario(self, request: pytest.FixtureRequest, scenario: Any) -> None:
         from features.recording import StepRecord
 
-        self._recordings[request.node].steps = [
+        self._running = self._recordings[request.node]
+        self._running.steps = [
             StepRecord(keyword=step.keyword.strip(), kind=step.type, text=step.name) for step in scenario.steps
         ]
 
@@ -264,7 +281,8 @@ class ScenarioRun:
         report.sections = [(name, self.secrecy.text(content)) for name, content in report.sections]
         if call.when == "teardown":
             outcome = recording.conclude(self.secrecy.text)
-            steps = [step.as_json() | {"text": self.secrecy.text(step.text)} for step in recording.steps]
+            self._running = None
+            steps = [step.as_json(self.secrecy) for step in recording.steps]
             report.user_properties.append((_OUTCOME, {"outcome": outcome.as_json(), "steps": steps}))
             if outcome.status is not Status.PASS and not recording.errors:
                 report.outcome, report.longrepr = "failed", f"{outcome.id}: {outcome.status}: {outcome.reason}"
@@ -280,10 +298,17 @@ class ScenarioRun:
                 outcome, steps = from_json(value)
                 self._journal.append(outcome)
                 self._steps[outcome.id] = steps
+                self._outcomes.append(outcome)
 
     def pytest_sessionfinish(self) -> None:
         if self._journal is not None and self._steps:
-            self._journal.fact(STEPS_FACT, self._steps)
+            self._journal.fact(STEPS_FACT, {name: [_in_brief(step) for step in steps] for name, steps in self._steps.items()})
+        if self._messages is not None and self._outcomes:
+            from features.lint import look
+            from features.messages import write
+
+            library = look([self._folder]).library
+            write(self._messages, list(self._planned.values()), self._outcomes, self._steps, library)
 
     def _scenario_of(self, item: pytest.Item) -> PlannedScenario | None:
         tags: set[str] = getattr(getattr(item, "function", None), _TAGS, set())
@@ -292,6 +317,15 @@ class ScenarioRun:
             return None
         indices = getattr(getattr(item, "callspec", None), "indices", {})
         return self._planned.get(scenario_id(slugs[0], indices[_EXAMPLE] + 1 if _EXAMPLE in indices else 0))
+
+
+def _in_brief(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as the journal keeps it: bodies only where the step failed; the messages keep all."""
+    if step["status"] == "failed":
+        return step
+    return step | {
+        "exchanges": [{name: item[name] for name in item if name not in ("sent", "seen")} for item in step["exchanges"]]
+    }
 
 
 def _worker_number(config: pytest.Config) -> int:

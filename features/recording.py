@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import pytest
 from pytest_bdd.exceptions import StepDefinitionNotFoundError
 
+from features.exchanges import Tape
+from features.secrecy import Secrecy
 from gate.errors import Failure, GateError, Inconclusive, NotApplicable
 from gate.model import Evidence, Outcome, Scalar, Status
 from harness.scenarios import PlannedScenario
@@ -39,9 +41,17 @@ class StepRecord:
     text: str
     status: str = NOT_RUN
     duration_s: float = 0.0
+    tape: Tape = field(default_factory=Tape)
 
-    def as_json(self) -> dict[str, Any]:
-        return {"keyword": self.keyword, "text": self.text, "status": self.status, "duration_s": round(self.duration_s, 6)}
+    def as_json(self, secrecy: Secrecy) -> dict[str, Any]:
+        """With what went over the wire; everything masked."""
+        return {
+            "keyword": self.keyword,
+            "text": secrecy.text(self.text),
+            "status": self.status,
+            "duration_s": round(self.duration_s, 6),
+            "exchanges": self.tape.as_json(secrecy),
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +93,9 @@ class Recording:
     def _judge(self) -> tuple[Status, str]:
         if self.errors:
             phase, error = self.errors[0]
-            return _verdict_of(error, self._place(phase))
+            status, said = _verdict_of(error, self._place(phase))
+            last = self.current.tape.last_request_id if self.started else ""
+            return status, said if not last or "(request " in said else f"{said} (last request {last})"
         idle = [step for step in self.steps if step.status != PASSED]
         if not self.steps or idle:
             return Status.ERROR, f"{len(idle)} of {len(self.steps)} steps did not run"

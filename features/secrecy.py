@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from gate.masking import Masker
 
@@ -22,3 +23,7 @@ class Secrecy:
 
     def text(self, text: str) -> str:
         return self._masker.text(text)
+
+    def value(self, value: Any) -> Any:
+        """A JSON-like value with every text in it masked, and every value under a secret's name replaced."""
+        return self._masker.value(value)

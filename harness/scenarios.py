@@ -54,6 +54,7 @@ SEED_TAG = "@seed"
 PROFILES = ("core", "outbound", "campaigns", "security", "chaos")
 FEATURES = Path(__file__).resolve().parents[1] / "features"
 
+MESSAGES = "scenarios.ndjson"
 _PYTEST = (sys.executable, "-m", "pytest")
 _POLL_S = 0.05
 _TAIL_LINES = 12
@@ -257,6 +258,7 @@ def _command(
         *("-q", "--tb", "short", "--color", "no", "-W", "error"),
         *(("-p", "xdist", "-n", str(workers)) if workers > 1 else ()),
         *("--golive-target", target.url, "--golive-journal", str(journal.path.resolve()), "--golive-features", str(folder)),
+        *("--golive-messages", str(journal.path.resolve().with_name(MESSAGES))),
         *(("--golive-evolution", target.evolution_url) if target.evolution_url else ()),
         # Without the @: pytest would take it for the name of a file of arguments.
         *(f"--golive-tag={tag.removeprefix('@')}" for tag in tags),

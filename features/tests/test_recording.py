@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from features.exchanges import Exchange
 from features.recording import NOT_RUN, PASSED, Recording, StepRecord
 from gate.model import Severity, Status
 from harness.scenarios import PlannedScenario
@@ -67,6 +68,15 @@ def test_what_broke_first_is_the_reason_and_the_step_is_named() -> None:
     outcome = recording.conclude(_unmasked)
     assert outcome.status is Status.FAIL
     assert outcome.reason == "Then then it: expected 1, saw 2"
+
+
+def test_the_last_request_of_the_step_is_named_where_the_error_names_none() -> None:
+    recording = _recording("given", "then")
+    recording.current.tape.take(Exchange(kind="request", what="GET /contacts", status=200, request_id="r-7"))
+    recording.errors.append(("call", AssertionError("expected 1, saw 2")))
+    assert recording.conclude(_unmasked).reason == "Then then it: expected 1, saw 2 (last request r-7)"
+    recording.errors[0] = ("call", AssertionError("expected 1, saw 2 (request r-6)"))
+    assert recording.conclude(_unmasked).reason == "Then then it: expected 1, saw 2 (request r-6)"
 
 
 def test_reason_and_evidence_are_masked() -> None:

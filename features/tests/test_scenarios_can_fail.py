@@ -64,7 +64,7 @@ def test_the_proxy_itself_breaks_nothing(behind: Sabotaged, tmp_path: Path) -> N
         outcomes = run(target, journal, log=tmp_path / "scenarios.log", tags=["@seed"], time_limit_s=120.0)
     assert {outcome.id: (outcome.status, outcome.reason) for outcome in outcomes if outcome.status is not Status.PASS} == {}
     assert len(outcomes) == 9
-    written = (tmp_path / "journal.jsonl").read_text() + (tmp_path / "scenarios.log").read_text()
+    written = "".join((tmp_path / name).read_text() for name in ("journal.jsonl", "scenarios.log", "scenarios.ndjson"))
     assert re.findall(r"\b55119\d{8}\b|eyJ[\w-]{8,}|/webhooks/whatsapp/evolution/(?!\[MASKED\])", written) == []
     assert [name for name, secret in behind.system.secrets.items() if secret in written] == []
 
