@@ -381,6 +381,10 @@ class Messages(Protocol):
         self, unit_id: UUID, conversation_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None
     ) -> list[Message]: ...
 
+    async def hold_updates(self, unit_id: UUID, external_id: str) -> None:
+        """Until the end of this transaction nobody else keeps or takes updates for this provider id."""
+        ...
+
     async def keep_update(self, unit_id: UUID, external_id: str, status: str, now: datetime) -> None:
         """An acknowledgement that came before its message."""
         ...

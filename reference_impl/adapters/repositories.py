@@ -511,6 +511,14 @@ class Messages(_Repository):
             )
         return await self._all(Message, statement.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit))
 
+    async def hold_updates(self, unit_id: UUID, external_id: str) -> None:
+        """Until the end of this transaction nobody else keeps or takes updates for this provider id."""
+        if self._connection.dialect.name == "sqlite":
+            # Its one connection has one transaction at a time.
+            return
+        key = sa.func.hashtextextended(f"{unit_id}:{external_id}", 0)
+        await self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
     async def keep_update(self, unit_id: UUID, external_id: str, status: str, now: datetime) -> None:
         """An acknowledgement that came before its message."""
         table = schema.pending_message_updates

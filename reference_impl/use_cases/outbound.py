@@ -253,12 +253,12 @@ class OutboundMessages:
         message = await work.messages.by_external_id(unit_id, external_id, lock=True)
         now = work.now
         if message is None:
-            await work.messages.keep_update(unit_id, external_id, status.value, now)
-            # The row may have been given this id between the look and the note.
+            # A message may be getting this id just now: whoever comes second sees what the first has committed.
+            await work.messages.hold_updates(unit_id, external_id)
             message = await work.messages.by_external_id(unit_id, external_id, lock=True)
             if message is None:
+                await work.messages.keep_update(unit_id, external_id, status.value, now)
                 return None
-            await work.messages.take_updates(unit_id, external_id)
         if message.direction != "outbound":
             return None
         moved = _moved(message, status, now)
@@ -278,6 +278,7 @@ class OutboundMessages:
         taken = await work.messages.by_external_id(message.unit_id, external_id)
         if taken is not None:
             return taken if taken.id == message.id else None
+        await work.messages.hold_updates(message.unit_id, external_id)
         early = [MessageStatus(status) for status in await work.messages.take_updates(message.unit_id, external_id)]
         sent = replace(
             message,

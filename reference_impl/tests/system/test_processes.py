@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from harness.clock import VirtualClock
 from harness.target import RealPace
 from reference_impl.bootstrap import build
+from reference_impl.domain.messages import MessageStatus
 from reference_impl.settings import Settings
 from reference_impl.tests.system.conftest import PASSWORD, System
 
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.postgres
 _SERVE = """
 import os
 from reference_impl.entrypoints.serve import serve
+from reference_impl.domain.messages import MessageStatus
 from reference_impl.settings import Settings
 serve(Settings.from_environment(os.environ), "127.0.0.1", int(os.environ["PORT"]))
 """
@@ -105,6 +108,36 @@ def test_a_worker_whose_clock_is_an_hour_ahead_takes_over_no_call_that_is_under_
         assert row["status"] == "sending"
         answer = sending.result(30)
     assert (answer.status_code, answer.json()["attempts"]) == (200, 1), answer.text
+
+
+def test_an_acknowledgement_that_races_with_the_answer_is_not_lost(on_postgres: System) -> None:
+    unit = on_postgres.connected()
+    on_postgres.control.automatic_acks([])
+    on_postgres.control.inject("send-error", instance=unit.instance, count=1)
+    doubtful = unit.send(on_postgres.number(), "raced").json()["internalId"]
+    outbound, store = on_postgres.backend.services.outbound, on_postgres.backend.store
+    unit_id, key = UUID(unit.id), "3EB0RACED"
+
+    async def prove() -> None:
+        async with store.unit_of_work(unit_id) as work:
+            message = await work.messages.get(unit_id, UUID(doubtful), lock=True)
+            assert message is not None
+            await outbound.prove_sent(work, message, external_id=key, remote_jid=None, now=work.now)
+
+    async def race() -> None:
+        async with store.unit_of_work(unit_id) as work:
+            await outbound.acknowledge(work, unit_id, key, MessageStatus.DELIVERED)
+            proving = asyncio.ensure_future(prove())
+            waiting = "SELECT 1 AS one FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while not proving.done() and not await asyncio.to_thread(on_postgres.rows, waiting):
+                await asyncio.wait([proving], timeout=0.01)
+        await proving
+
+    try:
+        on_postgres.run(race())
+        assert unit.message(doubtful)["status"] == "delivered"
+    finally:
+        on_postgres.control.automatic_acks([(0.2, "SERVER_ACK"), (0.5, "DELIVERY_ACK")])
 
 
 def test_one_key_at_two_processes_is_one_send(on_postgres: System) -> None:
