@@ -308,8 +308,8 @@ async def _queue(connection: Any, unit: UUID, instance: str) -> None:
         await connection.execute(
             "INSERT INTO messages (id, unit_id, conversation_id, direction, sender, content, message_type, status,"
             " recipient_phone, client_message_id, params_hash, delivery_policy, provider, next_attempt_at, created_at,"
-            " updated_at) VALUES (%s, %s, %s, 'outbound', 'agent', %s, 'text', 'queued', %s, %s, %s, 'at_most_once', 'evolution', now(),"
-            " now(), now()) ON CONFLICT DO NOTHING RETURNING id",
+            " updated_at) VALUES (%s, %s, %s, 'outbound', 'agent', %s, 'text', 'queued', %s, %s, %s, 'at_most_once', 'evolution',"
+            " now(), now(), now()) ON CONFLICT DO NOTHING RETURNING id",
             [uuid4(), unit, conversation, "hello", "5511900000000", key, secrets.token_hex(32)],
         )
     # A job waits already, as it does for a unit that has more to send.

@@ -242,7 +242,7 @@ def _listening() -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _running(store: str, database_url: str, owner_url: str, workdir: Path) -> Iterator[System]:
+def _running(store: str, database_url: str, owner_url: str, workdir: Path, **settings: str) -> Iterator[System]:
     clock = VirtualClock()
     names = ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD")
     canaries = {name: secrets.token_urlsafe(36) for name in names}
@@ -258,6 +258,7 @@ def _running(store: str, database_url: str, owner_url: str, workdir: Path) -> It
             "BASE_URL": url,
             "LOG_FILE": str(workdir / "backend.log"),
             "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
+            **settings,
         }
         backend = build(Settings.from_environment(environment), clock=clock)
         loops: list[asyncio.AbstractEventLoop] = []
@@ -318,6 +319,16 @@ def in_real_time(postgres_url: str, tmp_path: Path) -> Iterator[System]:
         migrate(database.url)
         apply_schema(database.url)
         with _running("postgresql", runtime_url(database.url), database.url, tmp_path) as system:
+            yield system
+
+
+@pytest.fixture
+def without_a_worker(postgres_url: str, tmp_path: Path) -> Iterator[System]:
+    """As `in_real_time`, and nobody works in its process."""
+    with open_database(postgres_url) as server, server.throwaway() as database:
+        migrate(database.url)
+        apply_schema(database.url)
+        with _running("postgresql", runtime_url(database.url), database.url, tmp_path, WORKER_IN_PROCESS="false") as system:
             yield system
 
 
