@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import compile_path
 
 from reference_impl.domain import errors
 from reference_impl.domain.errors import BackendError
@@ -120,4 +122,12 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     )
     for name, value in (refused.headers or {}).items():
         response.headers.setdefault(name, value)
+    if refused.status_code == 405:
+        # The router names only the methods of the first route with this path.
+        matching = (route for route in iter_route_contexts(request.app.routes) if _has_path(route, request.scope["path"]))
+        response.headers["Allow"] = ", ".join(sorted({method for route in matching for method in route.methods or ()}))
     return response
+
+
+def _has_path(route: Any, path: str) -> bool:
+    return compile_path(str(route.path))[0].fullmatch(path) is not None

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import JSONResponse
 
 from reference_impl.entrypoints.access import WithServices, may_read_docs
+from reference_impl.entrypoints.description import described
 
 __all__ = ["router"]
 
@@ -40,5 +41,4 @@ async def metrics(services: WithServices) -> Response:
 @router.get("/openapi.json", dependencies=[Depends(may_read_docs)])
 async def openapi(request: Request) -> dict[str, Any]:
     """This description: for anybody outside production, there for a super_admin alone."""
-    described: dict[str, Any] = request.app.openapi()
-    return described
+    return described(request.app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,24 @@ from reference_impl.tests.hostile.fortress import Fortress, besieged
 from reference_impl.tests.system.conftest import migrated_postgres, on_postgres
 
 __all__ = ["migrated_postgres", "on_postgres"]
+
+
+THOROUGH = os.environ.get("GOLIVE_THOROUGH", "") not in ("", "0")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long is run by `tox -e hostile`, which sets GOLIVE_THOROUGH, and else only when it is asked for by its file's
+    name and test's name.
+    """
+    asked = " ".join(config.args)
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("thorough") and not THOROUGH and f"::{item.name.partition('[')[0]}" not in asked
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

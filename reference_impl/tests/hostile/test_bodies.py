@@ -118,6 +118,7 @@ def test_row_32_less_than_announced(fortress: Fortress) -> None:
             assert not received.startswith(b"HTTP/1.1 5")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("depth", [65, 900, 5_000, 500_000])
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
 def test_row_32_nesting_without_end(fortress: Fortress, depth: int, opening: str) -> None:
@@ -134,6 +135,7 @@ def test_row_32_nesting_without_end(fortress: Fortress, depth: int, opening: str
         assert fortress.deliver_raw(fortress.a, nested).status in (200, 413)
 
 
+@pytest.mark.thorough
 def test_row_32_many_keys_and_long_numbers(fortress: Fortress) -> None:
     bodies = [
         b"{" + b",".join(b'"k%d":1' % number for number in range(100_000)) + b"}",
@@ -240,6 +242,7 @@ def test_row_35_a_body_where_none_belongs(fortress: Fortress, method: str) -> No
         assert answer.status in (200, 400, 405)
 
 
+@pytest.mark.thorough
 def test_row_37_slow_headers_and_slow_bodies_end_and_others_are_served(fortress: Fortress) -> None:
     begun = time.monotonic()
     slow: list[socket.socket] = []

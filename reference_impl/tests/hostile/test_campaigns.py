@@ -49,6 +49,7 @@ def test_row_63_one_and_the_same_recipient_often_is_one(fortress: Fortress) -> N
     assert (made.status, made.json()["counts"]["total"]) == (201, 1)
 
 
+@pytest.mark.thorough
 def test_row_63_a_hundred_thousand_recipients(fortress: Fortress) -> None:
     fortress.rows(
         "INSERT INTO contacts (id, unit_id, phone)"
@@ -85,6 +86,7 @@ def test_row_63_the_same_upload_twice_is_one_contact_and_one_recipient_each(fort
     assert campaign(fortress, fortress.a, uploads[0] + uploads[1]).json()["counts"]["total"] == 5
 
 
+@pytest.mark.thorough
 def test_row_64_ten_starts_at_once_are_one_run(fortress: Fortress) -> None:
     tenant = fortress.tenant()
     made = campaign(fortress, tenant, contacts(fortress, tenant, 3)).json()
@@ -101,6 +103,7 @@ def test_row_64_ten_starts_at_once_are_one_run(fortress: Fortress) -> None:
     assert min(later - earlier for earlier, later in pairwise(moments)) >= 2.0
 
 
+@pytest.mark.thorough
 def test_row_64_a_hundred_random_changes_keep_the_counts(fortress: Fortress) -> None:
     tenant = fortress.tenant()
     made = campaign(fortress, tenant, contacts(fortress, tenant, 4)).json()

@@ -123,6 +123,7 @@ def test_row_68_a_locked_table_holds_nobody_for_ever(fortress: Fortress) -> None
     assert fortress.deliver(fortress.a, "messages.upsert", fortress.upsert(fortress.number(), str(uuid4()))).status == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.answers(503)
 def test_row_68_all_connections_busy(fortress: Fortress) -> None:
     with psycopg.connect(fortress.owner_url.replace("+psycopg", ""), autocommit=False) as lock:
@@ -157,6 +158,7 @@ def test_row_68_a_database_that_has_become_read_only(fortress: Fortress) -> None
     )
 
 
+@pytest.mark.thorough
 def test_row_69_a_queue_that_comes_back_empty_is_filled_from_the_rows(fortress: Fortress) -> None:
     tenant = fortress.tenant()
     ids = [fortress.ask("POST", "/contacts", {"phone": fortress.number()}, headers=tenant.headers).json()["id"] for _ in range(3)]

@@ -72,6 +72,7 @@ def test_row_72_every_error_looks_the_same_and_tells_nothing(fortress: Fortress)
         assert "x-powered-by" not in answer.headers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", VALID)
 def test_row_72_a_wrong_value_in_any_field_is_refused_and_not_repeated(fortress: Fortress, path: str) -> None:
     schemas = described(fortress)["components"]["schemas"]
@@ -98,6 +99,7 @@ def test_row_74_the_description_is_the_route_table(fortress: Fortress) -> None:
     assert len(live) > 20
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "path",
     [

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.process]
 GUESS = "canary-guess-of-a-password"
 
 
+@pytest.mark.thorough
 def test_row_10_an_unknown_user_costs_the_time_of_a_known_one(fortress: Fortress) -> None:
     # Each account may fail a few times only, so the known ones are many.
     known = [fortress.tenant(connected=False).email for _ in range(4)]

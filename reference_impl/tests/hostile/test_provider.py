@@ -98,6 +98,7 @@ def test_row_55_a_certain_failure_is_told_as_one(fortress: Fortress, number: int
     assert b"5511970000000" not in answer.body
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", ["send-timeout-after-sending", "send-error-after-sending", "connection-reset-after-sending"])
 def test_row_56_what_was_sent_behind_an_error_is_found_and_never_sent_again(fortress: Fortress, fault: str) -> None:
     phone = fortress.number()

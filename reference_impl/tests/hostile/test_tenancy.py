@@ -164,6 +164,7 @@ def test_row_17_a_member_cannot_raise_himself(fortress: Fortress) -> None:
     assert unit.status == 422
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/admin/units", "/admin/users"])
 @pytest.mark.parametrize(
@@ -225,6 +226,7 @@ def test_row_18_a_path_in_disguise(fortress: Fortress, path: str) -> None:
         assert "x-injected" not in answer.headers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "identity",
     ["%00", "..", "%2e%2e", "null", "undefined", "-1", "0", "1e9", "' OR 1=1--", "{}", "a" * 300, "%ff%fe", "\u0660" * 36],

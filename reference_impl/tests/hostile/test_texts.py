@@ -73,6 +73,7 @@ def test_row_23_one_key_while_the_first_is_in_flight(fortress: Fortress) -> None
     assert len(sent_to(fortress, phone)) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["", " ", "\x00", "a\x00b", "\n", "k" * 201, "\ud800", 5, [], {}, True, "\u202e", "\x1b[31m"])
 def test_row_23_a_key_that_is_none(fortress: Fortress, key: Any) -> None:
     body = {"phone": fortress.number(), "message": "x", "clientMessageId": key}
@@ -80,6 +81,7 @@ def test_row_23_a_key_that_is_none(fortress: Fortress, key: Any) -> None:
     assert answer.status in ((200,) if key == " " else (400, 422))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", ["/messages", "/contacts", "/api/campaigns", "/admin/units", "/admin/users", "/admin/login"])
 @pytest.mark.parametrize(
     "encoding",
@@ -252,6 +254,7 @@ def test_row_28_sql_is_a_text_like_any_other(fortress: Fortress, text: str) -> N
     assert fortress.rows("SELECT count(*) AS n FROM messages")[0]["n"] <= before + 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "moment",
     [
@@ -272,6 +275,7 @@ def test_row_28_a_cursor_made_by_hand(fortress: Fortress, moment: str, path: str
         assert fortress.as_a("GET", f"{target}?cursor={cursor}").status in (200, 422)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "limit", ["0", "-1", "101", "1e2", "1.0", "0x10", "٣", "null", "9" * 400, "1&limit=1000", "", "+5", " 5", "%00", "NaN"]
 )
@@ -328,6 +332,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("phone", REFUSED, ids=repr)
 def test_row_31_a_phone_that_is_none(fortress: Fortress, phone: Any) -> None:
     before = len(fortress.control.ledger(instance=fortress.a.instance))

@@ -114,6 +114,7 @@ def test_row_01_a_body_is_not_read_before_the_token(fortress: Fortress) -> None:
         assert answer.status == 401
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "algorithm", ["none", "None", "nOnE", "NONE", "", "HS384", "HS512", "hs256", "RS256", "ES256", "EdDSA", None, 5, []]
 )
@@ -159,6 +160,7 @@ def test_row_03_a_key_that_the_token_brings(fortress: Fortress, header: dict[str
     is_refused(fortress, signed(fortress, claims(fortress), "x" * 40, header={"alg": "HS256"} | header))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [

@@ -85,6 +85,7 @@ def test_row_39_a_secret_that_is_wrong_in_every_way(fortress: Fortress) -> None:
     assert fortress.ask("POST", f"/webhooks/whatsapp/evolution/{right}", body).status == 200
 
 
+@pytest.mark.thorough
 def test_row_39_the_time_tells_nothing_about_a_secret(fortress: Fortress) -> None:
     right = fortress.a.secret
     guesses = {"first wrong": "!" + right[1:], "last wrong": right[:-1] + "!", "all wrong": "!" * len(right)}
@@ -264,6 +265,7 @@ def test_row_47_what_no_customer_wrote_makes_no_row(fortress: Fortress, changes:
     assert fortress.rows("SELECT count(*) AS n FROM messages WHERE unit_id = :unit", unit=fortress.a.id)[0]["n"] == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "event",
     [
@@ -402,6 +404,7 @@ def test_row_52_names_and_texts_are_stored_as_they_came(fortress: Fortress, text
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.thorough
 def test_row_53_a_flood_of_one_unit_is_not_the_others_problem(fortress: Fortress) -> None:
     body = json.dumps(
         {"event": "messages.upsert", "instance": fortress.a.instance, "data": fortress.upsert(fortress.number(), "FLOOD")}
@@ -503,6 +506,7 @@ def test_row_49_whatever_the_data_is_it_is_answered_with_200(fortress: Fortress,
     assert answer.status == 200, content
 
 
+@pytest.mark.thorough
 @given(
     base=st.sampled_from(["upsert", "update", "connection"]),
     place=st.integers(0, 30),
@@ -544,6 +548,7 @@ def test_row_49_one_wrong_value_in_a_right_delivery_is_answered_with_200(
     assert answer.status == 200, body
 
 
+@pytest.mark.thorough
 @given(content=st.binary(max_size=200))
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_row_49_any_bytes_are_answered_with_200(fortress: Fortress, content: bytes) -> None:
