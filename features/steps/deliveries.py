@@ -64,12 +64,16 @@ class Delivered:
     answers: list[Answer] = field(default_factory=list)
 
 
-@given("a second unit that is connected to WhatsApp", target_fixture="second_unit")
+@given("a second unit that is connected to WhatsApp", "uma segunda unidade conectada ao WhatsApp", target_fixture="second_unit")
 def second_connected(tenants: Tenants) -> Tenant:
     return tenants.create_connected()
 
 
-@when("{int} messages of the customer arrive, and each is looked for as soon as it is answered", target_fixture="looked")
+@when(
+    "{int} messages of the customer arrive, and each is looked for as soon as it is answered",
+    "chegam {int} mensagens do cliente, e cada uma é procurada assim que respondida",
+    target_fixture="looked",
+)
 def looked_for_at_once(count: int, unit: Tenant, customer: Customer, courier: Courier) -> list[tuple[bool, Answer]]:
     url, looked = courier.address(unit.instance).url(), []
     for number in range(count):
@@ -79,7 +83,7 @@ def looked_for_at_once(count: int, unit: Tenant, customer: Customer, courier: Co
     return looked
 
 
-@then("each was there")
+@then("each was there", "cada uma estava lá")
 def each_was_there(looked: list[tuple[bool, Answer]], evidence: Observe) -> None:
     for found, answer in looked:
         if not found:
@@ -88,7 +92,11 @@ def each_was_there(looked: list[tuple[bool, Answer]], evidence: Observe) -> None
     evidence("messages that were there when they were answered", len(looked))
 
 
-@when("{int} messages of the customer arrive as {string}", target_fixture="delivered")
+@when(
+    "{int} messages of the customer arrive as {string}",
+    "chegam {int} mensagens do cliente como {string}",
+    target_fixture="delivered",
+)
 def arrive_as(count: int, form: str, unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
     texts = [f"{number}: {secrets.token_hex(4)}" for number in range(count)]
     entries = [entry_of(customer.phone, text) for text in texts]
@@ -97,7 +105,11 @@ def arrive_as(count: int, form: str, unit: Tenant, customer: Customer, courier: 
     return Delivered(texts=texts, answers=[answer.expect(200)])
 
 
-@when("a list arrives in which one entry cannot be read", target_fixture="delivered")
+@when(
+    "a list arrives in which one entry cannot be read",
+    "chega uma lista em que um item não pode ser lido",
+    target_fixture="delivered",
+)
 def arrive_with_poison(unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
     texts = [f"{number}: {secrets.token_hex(4)}" for number in range(2)]
     entries = [entry_of(customer.phone, texts[0]), {"key": {"fromMe": False}}, entry_of(customer.phone, texts[1])]
@@ -105,7 +117,7 @@ def arrive_with_poison(unit: Tenant, customer: Customer, courier: Courier) -> De
     return Delivered(texts=texts, answers=[answer.expect(200)])
 
 
-@then("each of them is stored once")
+@then("each of them is stored once", "cada uma delas é guardada uma só vez")
 def each_stored(unit: Tenant, customer: Customer, delivered: Delivered, evidence: Observe) -> None:
     unit.await_messages(customer.phone, at_least=len(delivered.texts))
     seen = sorted(message.text for message in unit.messages_with(customer.phone))
@@ -113,7 +125,7 @@ def each_stored(unit: Tenant, customer: Customer, delivered: Delivered, evidence
     evidence("messages stored", len(seen))
 
 
-@when("a delivery arrives that {string}", target_fixture="answer")
+@when("a delivery arrives that {string}", "chega uma entrega que {string}", target_fixture="answer")
 def poison_arrives(kind: str, unit: Tenant, courier: Courier) -> Answer:
     if kind not in POISON:
         raise LookupError(f"{kind!r}: a delivery that cannot be read is one of {', '.join(POISON)}")
@@ -121,7 +133,7 @@ def poison_arrives(kind: str, unit: Tenant, courier: Courier) -> Answer:
     return courier.deliver_bytes(courier.address(unit.instance).url(), body)
 
 
-@then("it is answered with 200 and kept for a person to look at")
+@then("it is answered with 200 and kept for a person to look at", "a resposta é 200 e ela fica guardada para uma pessoa examinar")
 def quarantined(answer: Answer, evidence: Observe) -> None:
     answer.expect(200)
     same("received", expected=True, seen=answer.value("received"), request_id=answer.request_id)
@@ -129,13 +141,13 @@ def quarantined(answer: Answer, evidence: Observe) -> None:
     evidence("answer to what cannot be read", answer.status)
 
 
-@then("the next message of a customer is stored")
+@then("the next message of a customer is stored", "a próxima mensagem de um cliente é guardada")
 def next_is_stored(unit: Tenant, tenants: Tenants, evolution: EvolutionControl, evidence: Observe) -> None:
     await_marker(unit, tenants, evolution)
     evidence("messages stored afterwards", 1)
 
 
-@when("{string} arrives", target_fixture="answer")
+@when("{string} arrives", "chega {string}", target_fixture="answer")
 def something_arrives(kind: str, unit: Tenant, customer: Customer, courier: Courier) -> Answer:
     key: dict[str, Any] = {"remoteJid": f"{customer.phone}@s.whatsapp.net", "fromMe": False, "id": new_key()}
     content: dict[str, Any] = {"conversation": MARK}
@@ -156,7 +168,7 @@ def something_arrives(kind: str, unit: Tenant, customer: Customer, courier: Cour
     return courier.deliver(courier.address(unit.instance).url(), instance=unit.instance, event="messages.upsert", data=data)
 
 
-@then("it is answered with 200 and is no message of a customer")
+@then("it is answered with 200 and is no message of a customer", "a resposta é 200 e não é mensagem de cliente")
 def no_customer_message(
     answer: Answer, unit: Tenant, customer: Customer, tenants: Tenants, evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -167,7 +179,7 @@ def no_customer_message(
     evidence("answer", answer.status)
 
 
-@when("the customer writes {string} as {string}", target_fixture="delivered")
+@when("the customer writes {string} as {string}", "o cliente escreve {string} como {string}", target_fixture="delivered")
 def writes_as(text: str, form: str, unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
     forms: dict[str, dict[str, Any]] = {
         "a plain text": {"conversation": text},
@@ -184,7 +196,7 @@ def writes_as(text: str, form: str, unit: Tenant, customer: Customer, courier: C
     return Delivered(texts=[text], answers=[answer.expect(200)])
 
 
-@when("the same message arrives for both units", target_fixture="delivered")
+@when("the same message arrives for both units", "a mesma mensagem chega para as duas unidades", target_fixture="delivered")
 def arrives_for_both(unit: Tenant, second_unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
     text, key = f"for both: {secrets.token_hex(4)}", new_key()
     answers = [
@@ -194,7 +206,7 @@ def arrives_for_both(unit: Tenant, second_unit: Tenant, customer: Customer, cour
     return Delivered(texts=[text], answers=[answer.expect(200) for answer in answers])
 
 
-@then("each unit has it once")
+@then("each unit has it once", "cada unidade a tem uma só vez")
 def each_unit_once(unit: Tenant, second_unit: Tenant, customer: Customer, delivered: Delivered, evidence: Observe) -> None:
     for one in (unit, second_unit):
         messages = one.await_messages(customer.phone, at_least=1)
@@ -202,7 +214,11 @@ def each_unit_once(unit: Tenant, second_unit: Tenant, customer: Customer, delive
     evidence("units that have the message", 2)
 
 
-@when("the same message arrives under the customer's hidden identity", target_fixture="delivered")
+@when(
+    "the same message arrives under the customer's hidden identity",
+    "a mesma mensagem chega com a identidade oculta do cliente",
+    target_fixture="delivered",
+)
 def arrives_hidden(unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
     text, url = f"twin: {secrets.token_hex(4)}", courier.address(unit.instance).url()
     plain = entry_of(customer.phone, text)
@@ -211,7 +227,7 @@ def arrives_hidden(unit: Tenant, customer: Customer, courier: Courier) -> Delive
     return Delivered(texts=[text], answers=[answer.expect(200) for answer in answers])
 
 
-@then("the unit has it once, from one contact")
+@then("the unit has it once, from one contact", "a unidade a tem uma só vez, de um só contato")
 def once_from_one(
     unit: Tenant, customer: Customer, delivered: Delivered, tenants: Tenants, evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -221,13 +237,13 @@ def once_from_one(
     evidence("messages stored", len(texts))
 
 
-@when("a delivery arrives that names no instance", target_fixture="answer")
+@when("a delivery arrives that names no instance", "chega uma entrega que não cita instância", target_fixture="answer")
 def no_instance(unit: Tenant, courier: Courier) -> Answer:
     body = {"event": "messages.upsert", "data": entry_of("5511999990002", MARK)}
     return courier.deliver_bytes(courier.address(unit.instance).url(), json.dumps(body).encode())
 
 
-@then("it is answered with 200 and the warning {string}")
+@then("it is answered with 200 and the warning {string}", "a resposta a ela é 200 com o aviso {string}")
 def warned(warning: str, answer: Answer, evidence: Observe) -> None:
     answer.expect(200)
     same("received", expected=True, seen=answer.value("received"), request_id=answer.request_id)
@@ -235,7 +251,11 @@ def warned(warning: str, answer: Answer, evidence: Observe) -> None:
     evidence("warning", warning)
 
 
-@when("the customer's message arrives with a secret that is {string}", target_fixture="forged")
+@when(
+    "the customer's message arrives with a secret that is {string}",
+    "a mensagem do cliente chega com um segredo que é {string}",
+    target_fixture="forged",
+)
 def wrong_secret(kind: str, unit: Tenant, customer: Customer, courier: Courier) -> Answer:
     address = courier.address(unit.instance)
     secret = {
@@ -249,14 +269,14 @@ def wrong_secret(kind: str, unit: Tenant, customer: Customer, courier: Courier) 
     return courier.deliver_text(address.url(secret=secret), instance=unit.instance, phone=customer.phone, text=MARK)
 
 
-@then("the customer's message is stored nowhere")
+@then("the customer's message is stored nowhere", "a mensagem do cliente não é guardada em lugar nenhum")
 def stored_nowhere(unit: Tenant, customer: Customer, tenants: Tenants, evolution: EvolutionControl, evidence: Observe) -> None:
     await_marker(unit, tenants, evolution)
     same("messages with the customer", expected=0, seen=len(unit.messages_with(customer.phone)))
     evidence("messages stored", 0)
 
 
-@when("the webhook's secret is rotated", target_fixture="old_address")
+@when("the webhook's secret is rotated", "o segredo do webhook é trocado", target_fixture="old_address")
 def rotated(unit: Tenant, courier: Courier, operations: Operations) -> WebhookAddress:
     old = courier.address(unit.instance)
     operations.rotate_webhook_secrets()
@@ -265,7 +285,7 @@ def rotated(unit: Tenant, courier: Courier, operations: Operations) -> WebhookAd
     return old
 
 
-@then("a message with the {word} secret is stored")
+@then("a message with the {word} secret is stored", "uma mensagem com o segredo {word} é guardada")
 def stored_with(
     which: str, unit: Tenant, old_address: WebhookAddress, tenants: Tenants, courier: Courier, evidence: Observe
 ) -> None:
@@ -276,17 +296,25 @@ def stored_with(
     evidence(f"messages with the {which} secret", 1)
 
 
-@when("the window for the old secret is over")
+@when("the window for the old secret is over", "o prazo do segredo antigo termina")
 def window_over(time_of_target: TargetTime) -> None:
     time_of_target.let_pass(AFTER_THE_WINDOW_S)
 
 
-@when("the customer's message arrives with the old secret", target_fixture="forged")
+@when(
+    "the customer's message arrives with the old secret",
+    "a mensagem do cliente chega com o segredo antigo",
+    target_fixture="forged",
+)
 def arrives_with_old(unit: Tenant, customer: Customer, old_address: WebhookAddress, courier: Courier) -> Answer:
     return courier.deliver_text(old_address.url(), instance=unit.instance, phone=customer.phone, text=MARK)
 
 
-@when("the customer's message arrives while the database {string}", target_fixture="repeated_delivery")
+@when(
+    "the customer's message arrives while the database {string}",
+    "a mensagem do cliente chega enquanto o banco de dados {string}",
+    target_fixture="repeated_delivery",
+)
 def arrives_while(state: str, unit: Tenant, customer: Customer, courier: Courier, operations: Operations) -> Delivered:
     text, key = f"while it fails: {secrets.token_hex(4)}", new_key()
     url = courier.address(unit.instance).url()
@@ -299,7 +327,10 @@ def arrives_while(state: str, unit: Tenant, customer: Customer, courier: Courier
     return Delivered(texts=[text], answers=[first, deliver()])
 
 
-@then("it is answered with 503 first, and is stored when it comes again")
+@then(
+    "it is answered with 503 first, and is stored when it comes again",
+    "a primeira resposta é 503, e ela é guardada quando chega de novo",
+)
 def stored_when_again(unit: Tenant, customer: Customer, repeated_delivery: Delivered, evidence: Observe) -> None:
     first, again = repeated_delivery.answers
     first.expect(503)
@@ -309,7 +340,7 @@ def stored_when_again(unit: Tenant, customer: Customer, repeated_delivery: Deliv
     evidence("answers", f"{first.status}, then {again.status}")
 
 
-@when("a delivery of {int} MB arrives", target_fixture="answer")
+@when("a delivery of {int} MB arrives", "chega uma entrega de {int} MB", target_fixture="answer")
 def oversized(megabytes: int, unit: Tenant, courier: Courier, api: Backend) -> Answer:
     body = b'{"event": "messages.upsert", "instance": "%s", "data": "%s"}' % (unit.instance.encode(), b"x" * (megabytes * 2**20))
     try:
@@ -322,37 +353,45 @@ def oversized(megabytes: int, unit: Tenant, courier: Courier, api: Backend) -> A
 # acknowledgements
 
 
-@given("a message that the unit has sent to the customer", target_fixture="sending")
+@given(
+    "a message that the unit has sent to the customer",
+    "uma mensagem que a unidade enviou ao cliente",
+    target_fixture="sending",
+)
 def has_sent(unit: Tenant, customer: Customer, evolution: EvolutionControl) -> Answer:
     evolution.inject("no-ack", instance=unit.instance)
     order = {"phone": customer.phone, "message": f"To be acknowledged: {secrets.token_hex(4)}"}
     return unit.member.post("/messages", order, waits=True).expect(200)
 
 
-@when("the acknowledgement {word} arrives in the form with {string}")
+@when("the acknowledgement {word} arrives in the form with {string}", "a confirmação {word} chega na forma com {string}")
 def ack_in_form(status: str, form: str, unit: Tenant, sending: Answer, customer: Customer, courier: Courier) -> None:
     acknowledge(courier, unit, sending.text("messageId"), customer, status, nested=form == "key.id")
 
 
-@when("the acknowledgement {word} arrives")
+@when("the acknowledgement {word} arrives", "a confirmação {word} chega")
 def ack_arrives(status: str, unit: Tenant, sending: Answer, customer: Customer, courier: Courier) -> None:
     acknowledge(courier, unit, sending.text("messageId"), customer, status)
 
 
-@then("the message is shown as {word}")
+@then("the message is shown as {word}", "a mensagem aparece como {word}")
 def shown_as(status: str, unit: Tenant, sending: Answer, eventually: Eventually, evidence: Observe) -> None:
     eventually(lambda: status_of(unit, sending), status, within_s=ACK_S, what="status of the message")
     evidence("status shown", status)
 
 
-@then("the message is still shown as {word}")
+@then("the message is still shown as {word}", "a mensagem continua aparecendo como {word}")
 def still_shown_as(status: str, unit: Tenant, sending: Answer, evolution: EvolutionControl, evidence: Observe) -> None:
     evolution.quiesce()
     same("status of the message", expected=status, seen=status_of(unit, sending))
     evidence("status shown", status)
 
 
-@when("the unit sends a message that is acknowledged as read before the provider answers", target_fixture="sending")
+@when(
+    "the unit sends a message that is acknowledged as read before the provider answers",
+    "a unidade envia uma mensagem confirmada como lida antes da resposta do provedor",
+    target_fixture="sending",
+)
 def acknowledged_early(
     unit: Tenant, customer: Customer, courier: Courier, evolution: EvolutionControl, time_of_target: TargetTime
 ) -> Answer:

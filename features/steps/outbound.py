@@ -47,52 +47,64 @@ HAPPENINGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@given("the unit's next send {string}", target_fixture="order")
+@given("the unit's next send {string}", "o próximo envio da unidade {string}", target_fixture="order")
 def next_send(happening: str, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> dict[str, str]:
     _let_happen(happening, unit, evolution, count=1)
     return new_order(customer)
 
 
-@given("every send of the unit {string}", target_fixture="order")
+@given("every send of the unit {string}", "todo envio da unidade {string}", target_fixture="order")
 def every_send(happening: str, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> dict[str, str]:
     _let_happen(happening, unit, evolution)
     return new_order(customer)
 
 
-@given("a customer whose number is not on WhatsApp", target_fixture="customer")
+@given("a customer whose number is not on WhatsApp", "um cliente cujo número não está no WhatsApp", target_fixture="customer")
 def not_on_whatsapp(tenants: Tenants) -> Customer:
     real = tenants.customer()
     # The fake, as WhatsApp, knows no number that ends so.
     return Customer(phone=f"{real.phone[:-4]}0000", name=real.name)
 
 
-@given("a message for the customer", target_fixture="order")
+@given("a message for the customer", "uma mensagem para o cliente", target_fixture="order")
 def message_for(customer: Customer) -> dict[str, str]:
     return new_order(customer)
 
 
-@given("the provider does not know the unit any more")
+@given("the provider does not know the unit any more", "o provedor não conhece mais a unidade")
 def provider_forgets(unit: Tenant, evolution: EvolutionControl) -> None:
     number = evolution.inject("send-error", instance=unit.instance, status=404, message="The instance does not exist")
     same("faults that are on", expected=True, seen=number > 0)
 
 
-@when("the unit sends the customer the message {int} times at once", target_fixture="sendings")
+@when(
+    "the unit sends the customer the message {int} times at once",
+    "a unidade envia a mensagem ao cliente {int} vezes ao mesmo tempo",
+    target_fixture="sendings",
+)
 def sends_at_once(count: int, unit: Tenant, order: dict[str, str], time_of_target: TargetTime) -> list[Answer]:
     return at_once([lambda: unit.member.post("/messages", order)] * count)
 
 
-@when("the unit sends another text with the same key", target_fixture="replay")
+@when("the unit sends another text with the same key", "a unidade envia outro texto com a mesma chave", target_fixture="replay")
 def sends_other_text(unit: Tenant, order: dict[str, str]) -> Answer:
     return unit.member.post("/messages", order | {"message": f"{order['message']}, changed"}, waits=True)
 
 
-@when("the unit sends another customer the same text with the same key", target_fixture="replay")
+@when(
+    "the unit sends another customer the same text with the same key",
+    "a unidade envia a outro cliente o mesmo texto com a mesma chave",
+    target_fixture="replay",
+)
 def sends_other_phone(unit: Tenant, order: dict[str, str], tenants: Tenants) -> Answer:
     return unit.member.post("/messages", order | {"phone": tenants.customer().phone}, waits=True)
 
 
-@when("a second connected unit sends with the same key", target_fixture="others_sending")
+@when(
+    "a second connected unit sends with the same key",
+    "uma segunda unidade conectada envia com a mesma chave",
+    target_fixture="others_sending",
+)
 def second_unit_sends(order: dict[str, str], tenants: Tenants, evolution: EvolutionControl, customer: Customer) -> Answer:
     other = tenants.create_connected()
     answer = other.member.post("/messages", order, waits=True).expect(200)
@@ -104,38 +116,42 @@ def second_unit_sends(order: dict[str, str], tenants: Tenants, evolution: Evolut
     return answer
 
 
-@when("the unit sends {string} to the phone {string}", target_fixture="answer")
+@when("the unit sends {string} to the phone {string}", "a unidade envia {string} ao telefone {string}", target_fixture="answer")
 def sends_to_phone(text: str, phone: str, unit: Tenant) -> Answer:
     return unit.member.post("/messages", {"phone": phone, "message": text}, waits=True)
 
 
-@when("the unit sends a text of {int} characters", target_fixture="answer")
+@when("the unit sends a text of {int} characters", "a unidade envia um texto de {int} caracteres", target_fixture="answer")
 def sends_long(length: int, unit: Tenant, customer: Customer) -> Answer:
     return unit.member.post("/messages", {"phone": customer.phone, "message": "x" * length}, waits=True)
 
 
-@when("the unit sends the message to the customer's number as people write it", target_fixture="sending")
+@when(
+    "the unit sends the message to the customer's number as people write it",
+    "a unidade envia a mensagem ao número do cliente como as pessoas o escrevem",
+    target_fixture="sending",
+)
 def sends_formatted(unit: Tenant, order: dict[str, str], customer: Customer) -> Answer:
     digits = customer.phone
     written = f"+{digits[:2]} ({digits[2:4]}) {digits[4:9]}-{digits[9:]}"
     return unit.member.post("/messages", order | {"phone": written}, waits=True).expect(200)
 
 
-@when("the unit sends a subtle text", target_fixture="order")
+@when("the unit sends a subtle text", "a unidade envia um texto sutil", target_fixture="order")
 def sends_subtle(unit: Tenant, customer: Customer) -> dict[str, str]:
     order = new_order(customer) | {"message": SUBTLE_TEXT}
     unit.member.post("/messages", order, waits=True).expect(200)
     return order
 
 
-@then("the customer got the text, byte for byte")
+@then("the customer got the text, byte for byte", "o cliente recebeu o texto, byte por byte")
 def got_bytes(unit: Tenant, customer: Customer, order: dict[str, str], evolution: EvolutionControl, evidence: Observe) -> None:
     (send,) = sends_to(evolution, unit, customer.phone) or [{"text": ""}]
     same_text(send["text"], order["message"])
     evidence("bytes of text, each equal", len(order["message"].encode()))
 
 
-@then("the answer says that the outcome is not known yet")
+@then("the answer says that the outcome is not known yet", "a resposta diz que o resultado ainda não é conhecido")
 def outcome_unknown(sending: Answer, evidence: Observe) -> None:
     # Proof may come by an event while the call still hangs: then the outcome is known.
     sending.expect(200, 202)
@@ -146,7 +162,7 @@ def outcome_unknown(sending: Answer, evidence: Observe) -> None:
     evidence("answer to a send of unknown outcome", sending.status)
 
 
-@then("the message failed after {int} attempt/attempts")
+@then("the message failed after {int} attempt/attempts", "a mensagem falhou após {int} tentativa/tentativas")
 def failed_after(attempts: int, sending: Answer, evidence: Observe) -> None:
     sending.expect(502)
     same("attempts", expected=attempts, seen=sending.value("attempts"), request_id=sending.request_id)
@@ -156,13 +172,13 @@ def failed_after(attempts: int, sending: Answer, evidence: Observe) -> None:
     evidence("attempts", attempts)
 
 
-@then("the message failed")
+@then("the message failed", "a mensagem falhou")
 def failed(sending: Answer, evidence: Observe) -> None:
     sending.expect(502)
     evidence("answer to a send that failed", sending.status)
 
 
-@then("the message is accepted")
+@then("the message is accepted", "a mensagem é aceita")
 def accepted(sending: Answer, evidence: Observe) -> None:
     sending.expect(200)
     same("success", expected=True, seen=sending.value("success"), request_id=sending.request_id)
@@ -170,13 +186,16 @@ def accepted(sending: Answer, evidence: Observe) -> None:
     evidence("attempts", sending.value("attempts"))
 
 
-@then("the provider was called {times} to send")
+@then("the provider was called {times} to send", "o provedor foi chamado {vezes} para enviar")
 def called_times(count: int, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     same("calls to the provider to send", expected=count, seen=len(calls_to_send(evolution, unit)))
     evidence("calls to send", count)
 
 
-@then("the second call came at least {int} seconds after the first")
+@then(
+    "the second call came at least {int} seconds after the first",
+    "a segunda chamada veio pelo menos {int} segundos após a primeira",
+)
 def second_call_later(seconds: int, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     calls = calls_to_send(evolution, unit)
     same("calls to the provider to send", expected=2, seen=len(calls))
@@ -186,7 +205,10 @@ def second_call_later(seconds: int, unit: Tenant, evolution: EvolutionControl, e
     evidence("time between the two calls", round(gap, 3), "s")
 
 
-@then("however long one waits, the provider is called at most {int} times, and the message shown as it is")
+@then(
+    "however long one waits, the provider is called at most {int} times, and the message shown as it is",
+    "por mais que se espere, o provedor é chamado no máximo {int} vezes, e a mensagem aparece como está",
+)
 def at_most_calls(
     most: int,
     unit: Tenant,
@@ -202,7 +224,7 @@ def at_most_calls(
     evidence("calls to send", calls)
 
 
-@then("what the unit is shown of the message becomes {word}")
+@then("what the unit is shown of the message becomes {word}", "o que a unidade vê da mensagem passa a {word}")
 def becomes_shown(status: str, unit: Tenant, sending: Answer, eventually: Eventually, evidence: Observe) -> None:
     wanted = SENT if status == "sent" else (status,)
     seen = eventually(
@@ -214,7 +236,7 @@ def becomes_shown(status: str, unit: Tenant, sending: Answer, eventually: Eventu
     evidence("status shown", str(seen))
 
 
-@then("what the unit is shown of the message stays {word}")
+@then("what the unit is shown of the message stays {word}", "o que a unidade vê da mensagem continua {word}")
 def stays_shown(
     status: str, unit: Tenant, sending: Answer, time_of_target: TargetTime, evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -225,7 +247,10 @@ def stays_shown(
     evidence("status shown", status)
 
 
-@then("however long one waits, the customer gets the message at most once, and it is shown as it is")
+@then(
+    "however long one waits, the customer gets the message at most once, and it is shown as it is",
+    "por mais que se espere, o cliente recebe a mensagem no máximo uma vez, e ela aparece como está",
+)
 def settles(
     unit: Tenant, sending: Answer, customer: Customer, evolution: EvolutionControl, time_of_target: TargetTime, evidence: Observe
 ) -> None:
@@ -236,14 +261,14 @@ def settles(
     evidence("status shown in the end", status)
 
 
-@then("the customer got nothing")
+@then("the customer got nothing", "o cliente não recebeu nada")
 def got_nothing(unit: Tenant, customer: Customer, evolution: EvolutionControl, evidence: Observe) -> None:
     evolution.quiesce()
     same("texts the customer got", expected=0, seen=len(sends_to(evolution, unit, customer.phone)))
     evidence("texts the customer got", 0)
 
 
-@then("it is refused, and the customer got the first text alone")
+@then("it is refused, and the customer got the first text alone", "ela é recusada, e o cliente recebeu só o primeiro texto")
 def refused_other(
     unit: Tenant, replay: Answer, customer: Customer, order: dict[str, str], evolution: EvolutionControl, evidence: Observe
 ) -> None:
@@ -254,7 +279,7 @@ def refused_other(
     evidence("answer to another request with the same key", replay.status)
 
 
-@then("each unit has a message of its own")
+@then("each unit has a message of its own", "cada unidade tem uma mensagem própria")
 def own_messages(
     unit: Tenant,
     sending: Answer,
@@ -276,7 +301,7 @@ def own_messages(
     evidence("messages with one key in two units", 2)
 
 
-@then("all of them are one message")
+@then("all of them are one message", "todas são uma só mensagem")
 def all_one(
     sendings: list[Answer],
     unit: Tenant,
@@ -294,7 +319,7 @@ def all_one(
     evidence("requests with one key", len(sendings))
 
 
-@then("the repetition says that it failed, and nothing more was tried")
+@then("the repetition says that it failed, and nothing more was tried", "a repetição diz que falhou, e nada mais foi tentado")
 def replay_failed(unit: Tenant, sending: Answer, replay: Answer, evolution: EvolutionControl, evidence: Observe) -> None:
     replay.expect(200, 502)
     if replay.status == 200:
@@ -310,13 +335,13 @@ def replay_failed(unit: Tenant, sending: Answer, replay: Answer, evolution: Evol
     evidence("answer to the repetition of a failure", replay.status)
 
 
-@then("the send is refused, because the unit is not connected")
+@then("the send is refused, because the unit is not connected", "o envio é recusado, porque a unidade não está conectada")
 def refused_unconnected(sending: Answer, evidence: Observe) -> None:
     sending.expect(400, 409)
     evidence("answer without a connection", sending.status)
 
 
-@then("that send is accepted, and not as a repetition")
+@then("that send is accepted, and not as a repetition", "esse envio é aceito, e não como repetição")
 def first_of_its_key(replay: Answer, evidence: Observe) -> None:
     replay.expect(200)
     if replay.body.get("deduplicated"):
@@ -325,7 +350,7 @@ def first_of_its_key(replay: Answer, evidence: Observe) -> None:
     evidence("attempts", replay.value("attempts"))
 
 
-@then("the answer is a refusal of bad input")
+@then("the answer is a refusal of bad input", "a resposta é uma recusa de dados inválidos")
 def refused_input(answer: Answer, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     answer.expect(400, 422)
     same("sends of the unit", expected=0, seen=len(evolution.ledger(instance=unit.instance)))
@@ -340,7 +365,11 @@ class Meanwhile:
     sending: Answer | None = None
 
 
-@when("the unit sends the message, and meanwhile the unit is asked for and written to", target_fixture="meanwhile")
+@when(
+    "the unit sends the message, and meanwhile the unit is asked for and written to",
+    "a unidade envia a mensagem, e enquanto isso é consultada e recebe outra",
+    target_fixture="meanwhile",
+)
 def ask_meanwhile(
     unit: Tenant, order: dict[str, str], tenants: Tenants, evolution: EvolutionControl, time_of_target: TargetTime
 ) -> Meanwhile:
@@ -370,7 +399,10 @@ def ask_meanwhile(
     return meanwhile
 
 
-@then("everything else was answered while the provider was still thinking")
+@then(
+    "everything else was answered while the provider was still thinking",
+    "todo o resto foi respondido enquanto o provedor ainda pensava",
+)
 def answered_meanwhile(meanwhile: Meanwhile, evidence: Observe) -> None:
     for name, took_s in meanwhile.took_s.items():
         if took_s >= ANSWERS_MEANWHILE_S:
