@@ -248,6 +248,16 @@ def test_what_is_no_envelope_is_one_reason_and_no_traceback(text: str, signed: P
     assert "no DSSE envelope" in said
 
 
+def test_base64_that_says_the_same_in_another_way_is_refused(signed: Path, keys: Path) -> None:
+    path = signed / attestation.FILE
+    document = json.loads(path.read_text())
+    # Two bytes leave two bits of the last character to spare.
+    document["payload"] = base64.b64encode(b"xy").decode().replace("k=", "l=")
+    assert base64.b64decode(document["payload"]) == b"xy"
+    path.write_text(json.dumps(document))
+    assert "base64 that is not canonical" in verify(signed, public(keys))[1]
+
+
 def test_an_unsigned_envelope_and_one_of_another_kind_are_refused(signed: Path, keys: Path) -> None:
     path = signed / attestation.FILE
     document = json.loads(path.read_text())

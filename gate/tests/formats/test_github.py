@@ -8,6 +8,7 @@ from datetime import date
 
 from gate.difference import Side, compare
 from gate.formats import render
+from gate.formats.github import _command
 from gate.formats.github_summary import SMALLEST_BYTES, within
 from gate.judge import judge
 from gate.model import Severity, Status
@@ -108,3 +109,7 @@ def test_a_summary_beyond_the_limit_keeps_the_verdict_and_the_worst_and_says_how
         assert f"**{2100 - shown} more are left out here**" in text
         assert "schema\\.n\\-0000" in text
     assert "left out" not in render("github-summary", result(*outcomes[:20]))
+
+
+def test_a_title_cannot_end_its_command_or_add_a_property() -> None:
+    assert _command("error", "a::b,file=c%\nd", ["x"]) == "::error title=a%3A%3Ab%2Cfile=c%25 d::x"

@@ -86,3 +86,15 @@ def test_a_run_that_answered_nothing_is_not_ok() -> None:
     found = points(render("tap", result()))
     assert found["*"][0] == "not ok"
     assert found["verdict HOLD"][0] == "not ok"
+
+
+def test_a_reason_cannot_add_a_directive_of_its_own() -> None:
+    outcomes = (
+        outcome("schema.a"),
+        outcome("load.x", Status.FAIL, "x # SKIP y\\# TODO"),
+        outcome("load.y", Status.SKIP, "a # TODO"),
+    )
+    verdict = judge(outcomes, Policy(name="p", advisory=("load.x",), may_skip=("load.y",)), date(2026, 1, 22))
+    lines = [line for line in render("tap", Result(outcomes=outcomes, verdict=verdict)).splitlines() if " - load." in line]
+    assert [re.findall(r"(?<!\\)(?:\\\\)*#", line) for line in lines] == [["#"], ["#"]]
+    assert [line.split(" # ")[1].split()[0] for line in lines] == ["TODO", "SKIP"]
