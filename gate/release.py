@@ -106,6 +106,10 @@ class Release:
         for entry in self.document.get("waiver", ()):
             self._known(entry["id"], known, families, where="waiver.id")
         policy = self.policy
+        for pattern in policy.required:
+            hits = [item for item in known if matches(pattern, item)]
+            if hits and all(policy.is_advisory(item) for item in hits):
+                raise UsageError(f"{self.path.name}, gate: {pattern!r} is required and all of it is advisory; it cannot be both")
         return frozenset(item for item in known if policy.requires(item) and not policy.is_advisory(item))
 
     def asked(self, known: Collection[str]) -> frozenset[str]:

@@ -186,7 +186,7 @@ class _Answers:
             if self._turn == turn:
                 self._began = time.monotonic()
             for piece in item.function(**arguments):
-                evidence.append(piece)  # noqa: PERF402 – what was seen before a failure stays as its evidence
+                evidence.append(_evidence(piece))  # noqa: PERF401 – what was seen before a failure stays as its evidence
             status, reason = Status.PASS, ""
             if not evidence:
                 status, reason = Status.ERROR, "passed without evidence: the check saw nothing"
@@ -198,7 +198,8 @@ class _Answers:
             status, reason = Status.SKIP, str(does_not_apply)
         except GateError as error:
             status, reason = Status.ERROR, str(error)
-        except Exception as crash:
+        # A check that ends the process would otherwise end it with its own status, which may be 0.
+        except (Exception, SystemExit) as crash:
             status = Status.ERROR
             reason = f"{'the check crashed' if asked else 'its facts could not be read'}: {_named(crash)}"
         if status is Status.ERROR and not asked:
@@ -227,6 +228,12 @@ class _Answers:
             return piece
         value = self._masker.text(piece.value)
         return piece if value == piece.value else replace(piece, value=value)
+
+
+def _evidence(piece: object) -> Evidence:
+    if isinstance(piece, Evidence):
+        return piece
+    raise TypeError(f"it yielded a {type(piece).__name__}, expected Evidence")
 
 
 def _named(error: BaseException) -> str:

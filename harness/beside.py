@@ -100,7 +100,7 @@ def beside(part: str, plan: Plan, journal: Journal, database: Database, *, secre
         log = plan.out / f"{part}-process.log"
         output = stack.enter_context(log.open("wb"))
         child = subprocess.Popen(
-            [sys.executable, "-m", "harness.beside"],
+            [sys.executable, "-P", "-m", "harness.beside"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -207,12 +207,13 @@ def rehearse(
 @click.option(
     "--database", default="", metavar="URL", help="A database that is as it should be; its schema becomes the expected."
 )
+@click.option("--db-schema", default="public", show_default=True, help="Which schema of a Postgres database.")
 @click.option("--name", default="", help="Name of the release; that of the project without it.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of golive.toml, and write nothing.")
 @click.option("--example", is_flag=True, help="Print the golive.toml of the shipped example, and write nothing.")
 @_format_option()
-def init(directory: Path, database: str, name: str, force: bool, schema: bool, example: bool, form: str) -> int:
+def init(directory: Path, database: str, db_schema: str, name: str, force: bool, schema: bool, example: bool, form: str) -> int:
     """Write the golive.toml that describes the release in a directory, from what is found there.
 
     Looks at the repository, its packages, documented settings, manifests and migrations; with --database also at the catalog,
@@ -227,7 +228,15 @@ def init(directory: Path, database: str, name: str, force: bool, schema: bool, e
     from harness.init_command import run_init
 
     return run_init(
-        directory, database=database, name=name, force=force, schema=schema, example=example, form=form, echo=click.echo
+        directory,
+        database=database,
+        db_schema=db_schema,
+        name=name,
+        force=force,
+        schema=schema,
+        example=example,
+        form=form,
+        echo=click.echo,
     )
 
 

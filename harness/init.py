@@ -76,7 +76,9 @@ class Found:
     notes: tuple[str, ...] = field(default=())
 
 
-def init(directory: Path, *, database_url: str = "", name: str = "", force: bool = False) -> tuple[Found, list[Path]]:
+def init(
+    directory: Path, *, database_url: str = "", schema: str = "public", name: str = "", force: bool = False
+) -> tuple[Found, list[Path]]:
     """Writes `golive.toml` and its schema, and the expected schema when a database is given; says what was found and written.
 
     Raises UsageError when a file is there already, and GateError when the database cannot be read; then nothing was written.
@@ -87,7 +89,7 @@ def init(directory: Path, *, database_url: str = "", name: str = "", force: bool
     there = [path.name for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         raise UsageError(f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already; --force replaces what is there")
-    expected = _draft(database_url) if database_url else None
+    expected = _draft(database_url, schema) if database_url else None
     found = look(directory, name=name, expected=expected)
     texts = {FILE: render(found, drafted=expected is not None), SCHEMA_FILE: schema_text("golive")}
     if expected is not None:
@@ -249,14 +251,17 @@ def _line(key: str, value: str, example: str, remark: str = "") -> str:
     return f"{text}  # {remark}" if remark else text
 
 
-def _draft(url: str) -> ExpectedSchema:
+def _draft(url: str, schema: str) -> ExpectedSchema:
     from gate.facts.catalog import snapshot
     from gate.facts.connections import shown
     from gate.facts.drafting import draft
 
-    expected = draft(snapshot(url, "public"))
+    catalog = snapshot(url, schema)
+    expected = draft(catalog)
     if not expected.tables:
-        raise UsageError(f"database {shown(url)} holds no table in schema public; migrate it first, or leave --database out")
+        others = sorted({name for names in catalog.elsewhere.values() for name in names})
+        hint = f"there are some in {', '.join(others)} (--db-schema)" if others else "migrate it first, or leave --database out"
+        raise UsageError(f"database {shown(url)} holds no table in schema {schema}; {hint}")
     return expected
 
 

@@ -14,7 +14,16 @@ __all__ = ["run_init"]
 
 
 def run_init(
-    directory: Path, *, database: str, name: str, force: bool, schema: bool, example: bool, form: str, echo: Callable[[str], None]
+    directory: Path,
+    *,
+    database: str,
+    db_schema: str,
+    name: str,
+    force: bool,
+    schema: bool,
+    example: bool,
+    form: str,
+    echo: Callable[[str], None],
 ) -> int:
     """Returns 0; raises UsageError or GateError in one line."""
     if schema:
@@ -25,7 +34,7 @@ def run_init(
 
         echo(EXAMPLE.read_text(encoding="utf-8").rstrip())
         return 0
-    found, written = init(directory, database_url=database, name=name, force=force)
+    found, written = init(directory, database_url=database, schema=db_schema, name=name, force=force)
     if form == "json":
         echo(json.dumps({"written": [path.name for path in written], "found": asdict(found)}, indent=2))
         return 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["run_gate", "subject_of"]
 
 FACT_TIMEOUT_S = 120.0
+OPENED_HERE = ("embedded", "memory", "auto", "sqlite://")
 NEED_A_DATABASE = ("catalog", "datastore", "migration", "rehearsed", "convoy", "old_statements", "metadata_comparison")
 _NO_DATABASE = Database(url="", backend="sqlite", origin="given", server_version="")
 
@@ -94,6 +95,8 @@ def run_gate(
             if release is not None
             else f"release: the shipped example, not what is in this directory; `golive init` writes a {FILE} for yours"
         )
+        if release is None and os.environ.get("DATABASE_URL") and "://" not in database:
+            listener.note("DATABASE_URL is set and not looked at; give --database, or describe the release in golive.toml")
         try:
             opened = _given(database) or stack.enter_context(open_database(database))
             if opened.origin != "given":
@@ -131,7 +134,7 @@ def _given(database: str) -> Database | None:
         raise UsageError(
             "no database was given; set the variable that database.url_from names (DATABASE_URL), or give --database"
         )
-    if "://" not in database or database == "sqlite://":
+    if database in OPENED_HERE or database.startswith("docker:"):
         return None
     try:
         backend = backend_of(database)

@@ -55,7 +55,8 @@ PROFILES = ("core", "outbound", "campaigns", "security", "chaos")
 FEATURES = Path(__file__).resolve().parents[1] / "features"
 
 MESSAGES = "scenarios.ndjson"
-_PYTEST = (sys.executable, "-m", "pytest")
+# Without -P a package of the same name in the current directory would be taken for ours.
+_PYTEST = (sys.executable, "-P", "-m", "pytest")
 _POLL_S = 0.05
 _TAIL_LINES = 12
 # What pytest calls a normal end: everything passed, or something failed.

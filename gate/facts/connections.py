@@ -76,7 +76,7 @@ def postgres(url: str, *, read_only: bool = False, autocommit: bool = False) -> 
     except psycopg.OperationalError as error:
         raise GateError(_why_not(url, error)) from None
     except psycopg.ProgrammingError:
-        raise GateError("the database URL cannot be understood; write postgresql://user:password@host:port/name") from None
+        raise GateError("the database URL cannot be understood; write postgresql://user@host:port/name") from None
     with connection:
         if read_only:
             connection.read_only = True
@@ -124,7 +124,7 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise GateError("the database URL cannot be understood; write postgresql://user:password@host:port/name") from None
+        raise GateError("the database URL cannot be understood; write postgresql://user@host:port/name") from None
 
 
 def _why_not(url: str, error: Exception) -> str:

@@ -63,7 +63,7 @@ def audit(subject: Subject, *, now: datetime | None = None) -> Audit:
         raise GateError(f"{missing[0]}: no such file of requirements to audit")
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "pip_audit", "--strict", "--format", "json", "--progress-spinner", "off", *arguments],
+            [sys.executable, "-P", "-m", "pip_audit", "--strict", "--format", "json", "--progress-spinner", "off", *arguments],
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def read(subject: Subject) -> Features:
         raise GateError("no folder with scenarios was given; name it (repository.features)")
     files = sorted(subject.features.rglob("*.feature"))
     written = tuple(scenario for path in files for scenario in _scenarios(path, subject.features))
-    names = _collected(subject.scenario_tests, subject.scenario_environment) if written else []
+    names = _collected(subject) if written else []
     # pytest-bdd makes a test's name of the scenario's; outlines add their values in brackets.
     tests = {_slug(name.rpartition("::")[2].partition("[")[0].removeprefix("test_")) for name in names}
     whole = " ".join(_slug(name) for name in names)
@@ -69,14 +69,19 @@ def _scenarios(path: Path, root: Path) -> Iterator[WrittenScenario]:
             yield WrittenScenario(file=path.relative_to(root).as_posix(), line=number, name=found[1].strip())
 
 
-def _collected(arguments: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
-    if not arguments:
+def _collected(subject: Subject) -> list[str]:
+    """Names of the tests. A release's own are collected in its repository, with its import path."""
+    if not subject.scenario_tests:
         return []
+    ours = str(Path(__file__).resolve().parents[2])
+    paths = [*(str(path.absolute()) for path in subject.source_paths), ours, os.environ.get("PYTHONPATH", "")]
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *arguments],
+            # Without -P a package in the current directory would be taken for one of ours of the same name.
+            [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *subject.scenario_tests],
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-            env={**os.environ, **environment},
+            cwd=subject.repository if subject.name else None,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **subject.scenario_environment},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise GateError(f"pytest did not collect the scenarios within {TIMEOUT_S:g} s") from None

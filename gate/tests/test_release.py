@@ -16,7 +16,7 @@ from gate.errors import GateError, PolicyError, UsageError
 from gate.release import find, load
 
 LEAST = 'schema_version = 1\n[release]\nname = "mine"\n[gate]\nrequired = ["schema.*"]\n'
-KNOWN = {"schema.not-empty", "schema.as-expected", "config.environment", "own.mine"}
+KNOWN = {"schema.not-empty", "schema.as-expected", "config.environment", "own.mine", "own.other"}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -84,10 +84,16 @@ def test_a_name_that_names_no_check_is_refused_before_anything_runs(tmp_path: Pa
     assert complaint in str(refused.value)
 
 
+@pytest.mark.parametrize("advisory", ["*", "schema.*"])
+def test_what_is_required_cannot_be_advisory_altogether(tmp_path: Path, advisory: str) -> None:
+    with pytest.raises(UsageError, match="it cannot be both"):
+        load(written(tmp_path, LEAST + f'advisory = ["{advisory}"]')).expected(KNOWN)
+
+
 def test_what_is_expected_is_what_is_required_and_not_only_advisory(tmp_path: Path) -> None:
     release = load(written(tmp_path, LEAST.replace('"schema.*"', '"schema.*", "own.*"') + 'advisory = ["own.mine"]\n'))
-    assert release.expected(KNOWN) == {"schema.not-empty", "schema.as-expected"}
-    assert release.asked(KNOWN) == {"schema.not-empty", "schema.as-expected", "own.mine"}
+    assert release.expected(KNOWN) == {"schema.not-empty", "schema.as-expected", "own.other"}
+    assert release.asked(KNOWN) == {"schema.not-empty", "schema.as-expected", "own.other", "own.mine"}
 
 
 @pytest.mark.parametrize(

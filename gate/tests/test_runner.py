@@ -37,6 +37,12 @@ def test_evidence_without_a_complaint_is_a_pass() -> None:
     assert outcome.observed_at == NOW
 
 
+def test_what_is_no_evidence_is_an_error() -> None:
+    outcome = answer(lambda: iter(["text"]))
+    assert outcome.status is Status.ERROR
+    assert "it yielded a str, expected Evidence" in outcome.reason
+
+
 def test_a_pass_that_saw_nothing_is_an_error() -> None:
     outcome = answer(lambda: iter(()))
     assert outcome.status is Status.ERROR
@@ -51,9 +57,10 @@ def test_a_pass_that_saw_nothing_is_an_error() -> None:
         (NotApplicable("SQLite"), Status.SKIP),
         (GateError("down"), Status.ERROR),
         (KeyError("bug"), Status.ERROR),
+        (SystemExit(0), Status.ERROR),
     ],
 )
-def test_what_a_check_raises_is_its_status(raised: Exception, status: Status) -> None:
+def test_what_a_check_raises_is_its_status(raised: BaseException, status: Status) -> None:
     def look() -> Iterator[Evidence]:
         yield Evidence(label="seen before", value=1)
         raise raised

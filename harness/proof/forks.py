@@ -96,7 +96,7 @@ def forks(preload: Sequence[str], *, log: Path) -> Iterator[Forks]:
     """A forking process with these modules loaded; what it and its forks say goes to `log`."""
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "harness.proof.forks", *preload],
+            [sys.executable, "-P", "-m", "harness.proof.forks", *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

@@ -145,5 +145,5 @@ def test_each_way_of_not_connecting_has_its_own_advice_and_never_the_password(
 
 @pytest.mark.parametrize("url", ["postgresql://[::1/shop", "postgresql://host/shop?no_such_option=1"])
 def test_a_url_that_cannot_be_understood_says_how_to_write_one(url: str) -> None:
-    with pytest.raises(GateError, match="write postgresql://user:password@host:port/name"), postgres(url):
+    with pytest.raises(GateError, match="write postgresql://user@host:port/name"), postgres(url):
         pytest.fail("there is no connection")
