@@ -118,9 +118,9 @@ def courier(api: Backend, evolution: EvolutionControl, time_of_target: TargetTim
 
 
 @pytest.fixture
-def operations(target: Target) -> Operations:
+def operations(request: pytest.FixtureRequest, target: Target) -> Operations:
     """What the operator of the backend can do to it."""
-    return Operations(target)
+    return Operations(target, shared=scenario_run(request.config).worker > 0)
 
 
 @pytest.fixture

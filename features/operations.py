@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from gate.errors import NotApplicable
+from gate.errors import Inconclusive, NotApplicable
 from harness.errors import HarnessError
 from harness.operations import TOKEN_HEADER, DatabaseState
 from harness.target import Target
@@ -22,10 +22,19 @@ _TIMEOUT_S = 30.0
 
 
 class Operations:
-    """Raises NotApplicable for a target without an operator's address, HarnessError when it does not do what was asked."""
+    """Raises NotApplicable for a target without an operator's address, HarnessError when it does not do what was asked.
 
-    def __init__(self, target: Target) -> None:
+    A target that is `shared` with other scenarios at the same time is left alone: Inconclusive.
+    """
+
+    def __init__(self, target: Target, *, shared: bool = False) -> None:
         self._target = target
+        self._shared = shared
+
+    def require_alone(self) -> None:
+        """Raises Inconclusive where others would be disturbed."""
+        if self._shared:
+            raise Inconclusive("it would disturb the scenarios of other workers: this was not looked at; run one worker")
 
     @contextmanager
     def database(self, state: DatabaseState) -> Iterator[None]:
@@ -41,6 +50,7 @@ class Operations:
         self._ask("webhook-secrets", {})
 
     def _ask(self, act: str, body: dict[str, Any]) -> None:
+        self.require_alone()
         if not self._target.operations_url:
             raise NotApplicable(f"the backend's operator offers no {act} (GOLIVE_OPERATIONS_URL is not set)")
         try:

@@ -168,8 +168,10 @@ def refuses_instance(unit: Tenant, evolution: EvolutionControl) -> None:
 
 
 @when("the provider works again", "o provedor volta a funcionar")
-def works_again(evolution: EvolutionControl) -> None:
-    evolution.withdraw()
+def works_again(unit: Tenant, evolution: EvolutionControl) -> None:
+    for fault in evolution.faults():
+        if fault.get("instance") == unit.instance or unit.instance in str(fault):
+            evolution.withdraw(int(fault["id"]))
 
 
 @when("its manager disconnects WhatsApp", "o gerente dela desconecta o WhatsApp", target_fixture="answer")

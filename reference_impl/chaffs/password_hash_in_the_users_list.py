@@ -1,7 +1,7 @@
 """The list of users shows the hashes of their passwords.
 
 Area: security.
-Killed by: scenario.users-show-no-password.
+Killed by: scenario.users-show-no-password-1.
 """
 
 from __future__ import annotations

@@ -1,0 +1,379 @@
+"""Who may do what: logins, tokens, lists, pages; and what the backend tells about itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from typing import Any
+
+from features.backend import Answer, Backend, Member
+from features.expectations import Eventually, Mismatch, same
+from features.operations import Operations
+from features.recording import Observe
+from features.steps import given, then, when
+from features.tenants import Customer, Tenant, Tenants
+from features.timing import TargetTime
+from gate.errors import NotApplicable
+from harness.evolution.client import EvolutionControl
+from harness.target import Target
+
+READY_S = 10.0
+TOKEN_LIFE_S = 15 * 60.0
+SKEW_S = 10.0
+GUESSES = 40
+HASH_MARKS = ("$argon2", "$2a$", "$2b$", "$scrypt", "pbkdf2", "password", "hash")
+
+
+@when("somebody logs in as the manager with {string}", target_fixture="answer")
+def logs_in_with(what: str, unit: Tenant, api: Backend) -> Answer:
+    email, password = unit.member.email, unit.member.password
+    match what:
+        case "a wrong password":
+            return api.login(email, f"{password}x")
+        case "no password":
+            return api.request("POST", "/admin/login", body={"email": email})
+        case "no address":
+            return api.request("POST", "/admin/login", body={"password": password})
+        case "the right password":
+            return api.login(email, password)
+        case "the right password, for the own unit":
+            return api.login(email, password, unitSlug=unit.slug)
+        case _:
+            raise LookupError(f"{what!r} is nothing to log in with")
+
+
+@then("the answer holds the user, two tokens and the unit")
+def login_answer(answer: Answer, unit: Tenant, evidence: Observe) -> None:
+    answer.expect(200)
+    same("email", expected=unit.member.email, seen=answer.text("user", "email"))
+    same("role", expected="unit_admin", seen=answer.text("user", "role"))
+    same("unitId", expected=unit.id, seen=answer.identifier("user", "unitId"))
+    same("targetUnit", expected=unit.id, seen=answer.identifier("targetUnit", "id"))
+    if answer.text("accessToken") == answer.text("refreshToken"):
+        raise Mismatch("accessToken and refreshToken", expected="two tokens", seen="one")
+    no_hash(answer)
+    evidence("answer to a login", answer.status)
+
+
+@then("the answer to somebody unknown is the same")
+def unknown_user_the_same(answer: Answer, api: Backend, evidence: Observe) -> None:
+    answer.expect(401)
+    unknown = api.login(f"nobody-{secrets.token_hex(6)}@nowhere.example", "not-the-password-9")
+    same("status for somebody unknown", expected=answer.status, seen=unknown.status, request_id=unknown.request_id)
+    same("error for somebody unknown", expected=answer.error, seen=unknown.error, request_id=unknown.request_id)
+    evidence("answer to a wrong login", answer.status)
+
+
+@when("somebody guesses passwords of the manager, each time from another address", target_fixture="guesses")
+def guesses(unit: Tenant, api: Backend) -> list[Answer]:
+    answers: list[Answer] = []
+    for number in range(GUESSES):
+        forwarded = {"X-Forwarded-For": f"10.0.{number}.1", "X-Real-IP": f"10.1.{number}.1", "Forwarded": f"for=10.2.{number}.1"}
+        body = {"email": unit.member.email, "password": f"guess-{number}"}
+        answers.append(api.request("POST", "/admin/login", body=body, headers=forwarded))
+        if answers[-1].status == 429:
+            break
+    return answers
+
+
+@then("the guessing is stopped with 429, and is told when to come back")
+def guessing_stopped(guesses: list[Answer], evidence: Observe) -> None:
+    last = guesses[-1]
+    if last.status != 429:
+        raise Mismatch("answers to guesses", expected=f"429 within {GUESSES}", seen=f"{last.status} after {len(guesses)}")
+    if not last.headers.get("retry-after", "").isdigit():
+        raise Mismatch("Retry-After", expected="seconds", seen=last.headers.get("retry-after"), request_id=last.request_id)
+    evidence("guesses before the stop", len(guesses))
+
+
+@when("the manager's refresh token is used twice", target_fixture="refreshes")
+def refreshed_twice(unit: Tenant, api: Backend) -> list[Answer]:
+    token = api.login(unit.member.email, unit.member.password).expect(200).text("refreshToken")
+    first = api.request("POST", "/admin/refresh", body={"refreshToken": token}).expect(200)
+    again = api.request("POST", "/admin/refresh", body={"refreshToken": token})
+    return [first, again]
+
+
+@then("the first use gives two new tokens, the second none")
+def rotated_once(unit: Tenant, refreshes: list[Answer], api: Backend, evidence: Observe) -> None:
+    first, again = refreshes
+    fresh = first.text("accessToken")
+    answer = api.request("GET", "/conversations", token=fresh)
+    answer.expect(200, 401)
+    first.text("refreshToken")
+    again.expect(401)
+    evidence("answers", f"{first.status}, then {again.status}")
+
+
+@when("the life of an access token is over")
+def token_dies(time_of_target: TargetTime) -> None:
+    time_of_target.let_pass(TOKEN_LIFE_S + SKEW_S)
+
+
+@then("the manager's token is refused")
+def token_refused(unit: Tenant, api: Backend, evidence: Observe) -> None:
+    answer = api.request("GET", "/conversations", token=unit.member.token).expect(401)
+    evidence("answer to an old token", answer.status)
+
+
+@then("no token that was made up or changed is accepted")
+def forged_refused(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> None:
+    login = api.login(unit.member.email, unit.member.password).expect(200)
+    good = login.text("accessToken")
+    api.request("GET", "/conversations", token=good).expect(200)
+    head, claims = _parts(good)
+    forged: dict[str, str] = {
+        "without a signature": good.rpartition(".")[0] + ".",
+        "of the algorithm none": _token({**head, "alg": "none"}, claims, None),
+        "of the algorithm nOnE": _token({**head, "alg": "nOnE"}, claims, None),
+        "signed with a guess": _token(head, claims, "secret"),
+        "signed with nothing": _token(head, claims, ""),
+        "the refresh token": login.text("refreshToken"),
+        "with another user": _token(head, {**claims, "sub": "3f2504e0-4f89-41d3-9a0c-0305e82c3301"}, "changeme"),
+        "a word": "token",
+    }
+    if target.signing_key:
+        key = target.signing_key
+        # Signed as the backend itself does: only what it says is wrong.
+        api.request("GET", "/conversations", token=_token(head, claims, key)).expect(200)
+        forged |= {
+            "without exp": _token(head, {name: value for name, value in claims.items() if name != "exp"}, key),
+            "that has expired": _token(head, {**claims, "exp": int(claims["iat"]) - 1}, key),
+            "that expires never": _token(head, {**claims, "exp": 1e400}, key),
+            "without an audience": _token(head, {name: value for name, value in claims.items() if name != "aud"}, key),
+            "for another audience": _token(head, {**claims, "aud": "another"}, key),
+            "of another issuer": _token(head, {**claims, "iss": "another"}, key),
+            "without iat": _token(head, {name: value for name, value in claims.items() if name != "iat"}, key),
+            "without a subject": _token(head, {name: value for name, value in claims.items() if name != "sub"}, key),
+        }
+    for kind, token in forged.items():
+        answer = api.request("GET", "/conversations", token=token)
+        if answer.status != 401:
+            raise Mismatch(f"a token {kind}", expected=401, seen=answer.status, request_id=answer.request_id)
+    evidence("forged tokens that were refused", len(forged))
+
+
+@then("the super_admin's lists show {string} newest first, without a password or hash")
+def admin_lists(which: str, unit: Tenant, tenants: Tenants, super_admin: Member, evidence: Observe) -> None:
+    younger = tenants.create()
+    answer = super_admin.get(f"/admin/{which}").expect(200)
+    entries = answer.body if isinstance(answer.body, list) else next(v for v in answer.body.values() if isinstance(v, list))
+    marks = [unit.id, younger.id] if which == "units" else [unit.member.email, younger.member.email]
+    shown = [json.dumps(entry) for entry in entries]
+    places = [next((index for index, entry in enumerate(shown) if mark in entry), -1) for mark in marks]
+    if -1 in places:
+        raise Mismatch(
+            f"GET /admin/{which}", expected="both of the new ones", seen=f"{len(shown)} others", request_id=answer.request_id
+        )
+    if which == "units" and places[0] < places[1]:
+        raise Mismatch(
+            "GET /admin/units", expected="the newest first", seen="an older one before it", request_id=answer.request_id
+        )
+    no_hash(answer)
+    evidence(f"{which} shown", len(shown))
+
+
+@then("a database that fails is told as such, and never as an empty list")
+def no_empty_list(unit: Tenant, super_admin: Member, operations: Operations, evidence: Observe) -> None:
+    with operations.database("down"):
+        answer = super_admin.backend.request("GET", "/admin/units", token=super_admin.token)
+    answer.expect(503)
+    evidence("answer while the database is down", answer.status)
+
+
+@when("the {word} is out of order", target_fixture="readiness")
+def out_of_order(part: str, api: Backend, operations: Operations, evolution: EvolutionControl) -> Answer:
+    api.request("GET", "/ready").expect(200)
+    if part == "database":
+        with operations.database("down"):
+            return api.request("GET", "/ready", waits=True)
+    operations.require_alone()
+    number = evolution.inject("license-required")
+    try:
+        return api.request("GET", "/ready", waits=True)
+    finally:
+        evolution.withdraw(number)
+
+
+@then("the backend says that it is not ready because of the {word}, and is healthy all the same")
+def not_ready(part: str, readiness: Answer, api: Backend, eventually: Eventually, evidence: Observe) -> None:
+    readiness.expect(503)
+    checks = readiness.value("checks")
+    if checks.get(part) == "ok":
+        raise Mismatch(f"checks.{part}", expected="not ok", seen="ok", request_id=readiness.request_id)
+    health = api.request("GET", "/health").expect(200)
+    same("status", expected="ok", seen=health.value("status"))
+    eventually(lambda: api.request("GET", "/ready").status, 200, within_s=READY_S, what="readiness afterwards")
+    evidence("readiness", f"{readiness.status}, then 200")
+
+
+@then("health tells status, uptime and version")
+def health(api: Backend, evidence: Observe) -> None:
+    answer = api.request("GET", "/health").expect(200)
+    same("status", expected="ok", seen=answer.value("status"))
+    if not isinstance(answer.value("uptime"), int | float):
+        raise Mismatch("uptime", expected="seconds", seen=answer.value("uptime"))
+    evidence("version", answer.text("version"))
+
+
+@then("the measurements are for whoever has the token, and name no unit and no telephone")
+def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> None:
+    if not target.metrics_token:
+        raise NotApplicable("the measurements are not at the backend's own address (GOLIVE_METRICS_TOKEN is not set)")
+    api.request("GET", "/metrics").expect(401, 403, 404)
+    api.request("GET", "/metrics", token=unit.member.token).expect(401, 403, 404)
+    answer = api.request("GET", "/metrics", token=target.metrics_token).expect(200)
+    text = str(answer.body)
+    for kind, mark in (("name", unit.name), ("slug", unit.slug), ("telephone", unit.phone)):
+        if mark in text:
+            raise Mismatch("GET /metrics", expected=f"no unit's {kind}", seen="one")
+    if "# TYPE" not in text:
+        raise Mismatch("GET /metrics", expected="Prometheus text", seen=text[:60])
+    evidence("bytes of measurements", len(text))
+
+
+@then("the log names no telephone and no secret of it")
+def log_is_clean(unit: Tenant, customer: Customer, target: Target, evidence: Observe) -> None:
+    if target.log_path is None:
+        raise NotApplicable("the backend's log cannot be read from here (GOLIVE_LOG is not set)")
+    log = target.log_path.read_text(encoding="utf-8", errors="replace")
+    if unit.id not in log:
+        raise Mismatch("the backend's log", expected="lines about the unit", seen="none")
+    for kind, mark in (
+        ("the customer's telephone", customer.phone),
+        ("the unit's telephone", unit.phone),
+        ("a password", unit.member.password),
+        ("a token", unit.member.token),
+    ):
+        if mark in log:
+            raise Mismatch("the backend's log", expected=f"not {kind}", seen=kind)
+    evidence("bytes of log read", len(log))
+
+
+@then("nobody can watch the unit's events without its token")
+def events_need_token(unit: Tenant, tenants: Tenants, api: Backend, evidence: Observe) -> None:
+    stranger = tenants.create()
+    for token, allowed in (("", (401,)), ("not-a-token", (401,)), (stranger.member.token, (403, 404))):
+        with api.stream(f"/units/{unit.id}/events", token=token) as response:
+            if response.status_code not in allowed:
+                raise Mismatch("GET /units/{unit}/events", expected=" or ".join(map(str, allowed)), seen=response.status_code)
+    evidence("attempts to watch that were refused", 3)
+
+
+@given("{int} contacts of the unit", target_fixture="contacts")
+def several_contacts(count: int, unit: Tenant, tenants: Tenants) -> list[str]:
+    return [str(unit.contact(tenants.customer())) for _ in range(count)]
+
+
+@then("the contacts come in pages of {int}, each once")
+def contacts_in_pages(size: int, unit: Tenant, contacts: list[str], evidence: Observe) -> None:
+    seen: list[str] = []
+    query: dict[str, str] = {"limit": str(size)}
+    for _ in range(len(contacts) + 1):
+        answer = unit.member.get("/contacts", query).expect(200)
+        entries = next(value for value in answer.body.values() if isinstance(value, list))
+        if len(entries) > size:
+            raise Mismatch("entries of a page", expected=f"at most {size}", seen=len(entries), request_id=answer.request_id)
+        seen += [str(entry["id"]) for entry in entries]
+        if not answer.body.get("nextCursor"):
+            break
+        query["cursor"] = str(answer.body["nextCursor"])
+    same("contacts over all pages", expected=sorted(contacts), seen=sorted(seen))
+    evidence("contacts over all pages", len(seen))
+
+
+@then("a page of {int} is refused, or no longer than {int}")
+def page_too_long(asked: int, most: int, unit: Tenant, evidence: Observe) -> None:
+    for query in (
+        {"limit": str(asked)},
+        {"limit": "0"},
+        {"limit": "-1"},
+        {"limit": "x"},
+        {"cursor": "not-a-cursor"},
+        {"cursor": "'; --"},
+    ):
+        answer = unit.member.get("/contacts", query).expect(200, 400, 422)
+        if answer.status == 200 and sum(len(value) for value in answer.body.values() if isinstance(value, list)) > most:
+            raise Mismatch("entries of a page", expected=f"at most {most}", seen="more", request_id=answer.request_id)
+    evidence("odd pages asked for", 6)
+
+
+@then("the same number twice is one contact")
+def one_contact_each(unit: Tenant, customer: Customer, evidence: Observe) -> None:
+    first, again = unit.contact(customer), unit.contact(customer)
+    same("contacts with one number", expected=first, seen=again)
+    evidence("contacts with one number", 1)
+
+
+@then("no odd request is answered with an error of the server's own")
+def odd_requests(unit: Tenant, api: Backend, evidence: Observe) -> None:
+    token, json_type = unit.member.token, {"Content-Type": "application/json"}
+    odd: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/messages", {"content": b"{", "headers": json_type}),
+        ("POST", "/messages", {"content": b"\xff\xfe{\x00}\x00", "headers": json_type}),
+        ("POST", "/messages", {"content": b'{"phone": "5511999990003", "message": "a\\u0000b"}', "headers": json_type}),
+        ("POST", "/messages", {"content": b'{"phone": "5511999990003", "message": "a\\ud800b"}', "headers": json_type}),
+        ("POST", "/messages", {"content": b'{"phone": 5511999990003, "message": ["x"]}', "headers": json_type}),
+        ("POST", "/messages", {"content": b"[" * 20_000, "headers": json_type}),
+        (
+            "POST",
+            "/messages",
+            {"content": b"phone=1&message=2", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        ),
+        ("POST", "/messages", {"content": b"\x1f\x8b\x08garbage", "headers": {**json_type, "Content-Encoding": "gzip"}}),
+        ("POST", "/contacts", {"body": {"phone": "1" * 4000, "name": "x"}}),
+        (
+            "POST",
+            "/contacts",
+            {"body": {"phone": "5511999990004", "name": "'; DROP TABLE contacts; --", "unitId": 7, "role": "x"}},
+        ),
+        ("POST", "/api/campaigns", {"body": {"name": "x", "content": "y", "contactIds": ["not-an-id", 7, None]}}),
+        ("GET", "/messages/not-an-id", {}),
+        ("GET", "/messages/%00", {}),
+        ("GET", "/conversations/%2e%2e%2fadmin/messages", {}),
+        ("GET", "//conversations", {}),
+        ("GET", "/CONVERSATIONS", {}),
+        ("PATCH", "/conversations", {"body": {}}),
+        ("GET", f"/nowhere/{secrets.token_hex(200)}", {}),
+    ]
+    for method, path, arguments in odd:
+        answer = api.request(method, f"{api.url}{path}" if path.startswith("//") else path, token=token, **arguments)
+        if answer.status >= 500:
+            raise Mismatch(f"{method} {path[:40]}", expected="below 500", seen=answer.status, request_id=answer.request_id)
+        text = json.dumps(answer.body)
+        for mark in ("Traceback", "SELECT ", "sqlalchemy", "site-packages", 'File "'):
+            if mark in text:
+                raise Mismatch(f"{method} {path[:40]}", expected="nothing of the inside", seen=mark, request_id=answer.request_id)
+    api.request("GET", "/health").expect(200)
+    evidence("odd requests", len(odd))
+
+
+def no_hash(answer: Answer) -> None:
+    """Raises Mismatch when the answer shows a password, or what was made of one."""
+    text = json.dumps(answer.body).lower()
+    for mark in HASH_MARKS:
+        if mark in text:
+            raise Mismatch(answer.request, expected="no password and no hash", seen=mark, request_id=answer.request_id)
+
+
+def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    head, claims, _ = token.split(".")
+    return json.loads(_decoded(head)), json.loads(_decoded(claims))
+
+
+def _token(head: dict[str, Any], claims: dict[str, Any], key: str | None) -> str:
+    signed = f"{_encoded(json.dumps(head).encode())}.{_encoded(json.dumps(claims).encode())}"
+    if key is None:
+        return f"{signed}."
+    return f"{signed}.{_encoded(hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest())}"
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

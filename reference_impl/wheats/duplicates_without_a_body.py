@@ -1,0 +1,31 @@
+"""Duplicates are answered 200 with no body at all.
+
+Area: wheat.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from reference_impl.translation import Translation
+from reference_impl.variants import Reach
+
+if TYPE_CHECKING:
+    from reference_impl.bootstrap import Backend
+
+__all__ = ["apply"]
+
+
+def apply(backend: Backend, reach: Reach) -> None:
+    def outward(body: bytes) -> bytes:
+        try:
+            document = json.loads(body)
+        except ValueError:
+            return body
+        if not isinstance(document, dict) or document.pop("duplicate", False) is not True:
+            return body
+        reach()
+        return b""
+
+    backend.wrap(lambda app: Translation(app, outward=outward))
