@@ -14,16 +14,16 @@ Feature: A campaign in the real world
   @id:one-bad-recipient-stops-nobody @campaigns @critical
   Scenario: A customer who cannot be reached stops nobody
     Given a unit that is connected to WhatsApp
-    And a campaign for 4 customers, the 2. of whom is not on WhatsApp
+    And a campaign for 4 customers, of whom number 2 is not on WhatsApp
     When the campaign is dispatched
     Then the campaign becomes completed
-    And every customer but the 2. got it exactly once
+    And every customer but number 2 got it exactly once
     And the counts are 3 sent and 1 failed
 
   @id:pause-after-a-failed-send @campaigns
   Scenario: The number rests after a failure too
     Given a unit that is connected to WhatsApp
-    And a campaign for 4 customers, the 1. of whom is not on WhatsApp
+    And a campaign for 4 customers, of whom number 1 is not on WhatsApp
     When the campaign is dispatched
     Then the campaign becomes completed
     And between any two calls to the provider at least 2 seconds pass
@@ -118,7 +118,7 @@ Feature: A campaign in the real world
     And one send of the campaign fails without an answer
     When the campaign is dispatched
     Then the campaign becomes completed
-    And every customer but the 1. got it exactly once
+    And every customer but number 1 got it exactly once
     And the counts are 2 sent and 1 unknown
 
   @id:scheduled-campaign @campaigns @lets-hours-pass

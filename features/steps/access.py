@@ -27,7 +27,7 @@ GUESSES = 40
 HASH_MARKS = ("$argon2", "$2a$", "$2b$", "$scrypt", "pbkdf2", "password", "hash")
 
 
-@when("somebody logs in as the manager with {string}", target_fixture="answer")
+@when("somebody logs in as the manager with {string}", "alguém entra como o gerente com {string}", target_fixture="answer")
 def logs_in_with(what: str, unit: Tenant, api: Backend) -> Answer:
     email, password = unit.member.email, unit.member.password
     match what:
@@ -45,7 +45,7 @@ def logs_in_with(what: str, unit: Tenant, api: Backend) -> Answer:
             raise LookupError(f"{what!r} is nothing to log in with")
 
 
-@then("the answer holds the user, two tokens and the unit")
+@then("the answer holds the user, two tokens and the unit", "a resposta traz o usuário, dois tokens e a unidade")
 def login_answer(answer: Answer, unit: Tenant, evidence: Observe) -> None:
     answer.expect(200)
     same("email", expected=unit.member.email, seen=answer.text("user", "email"))
@@ -58,7 +58,7 @@ def login_answer(answer: Answer, unit: Tenant, evidence: Observe) -> None:
     evidence("answer to a login", answer.status)
 
 
-@then("the answer to somebody unknown is the same")
+@then("the answer to somebody unknown is the same", "a resposta a um desconhecido é a mesma")
 def unknown_user_the_same(answer: Answer, api: Backend, evidence: Observe) -> None:
     answer.expect(401)
     unknown = api.login(f"nobody-{secrets.token_hex(6)}@nowhere.example", "not-the-password-9")
@@ -67,7 +67,11 @@ def unknown_user_the_same(answer: Answer, api: Backend, evidence: Observe) -> No
     evidence("answer to a wrong login", answer.status)
 
 
-@when("somebody guesses passwords of the manager, each time from another address", target_fixture="guesses")
+@when(
+    "somebody guesses passwords of the manager, each time from another address",
+    "alguém adivinha senhas do gerente, cada vez de outro endereço",
+    target_fixture="guesses",
+)
 def guesses(unit: Tenant, api: Backend) -> list[Answer]:
     answers: list[Answer] = []
     for number in range(GUESSES):
@@ -79,7 +83,7 @@ def guesses(unit: Tenant, api: Backend) -> list[Answer]:
     return answers
 
 
-@then("the guessing is stopped with 429, and is told when to come back")
+@then("the guessing is stopped with 429, and is told when to come back", "a adivinhação é barrada com 429, com a hora de voltar")
 def guessing_stopped(guesses: list[Answer], evidence: Observe) -> None:
     last = guesses[-1]
     if last.status != 429:
@@ -89,7 +93,9 @@ def guessing_stopped(guesses: list[Answer], evidence: Observe) -> None:
     evidence("guesses before the stop", len(guesses))
 
 
-@when("the manager's refresh token is used twice", target_fixture="refreshes")
+@when(
+    "the manager's refresh token is used twice", "o token de renovação do gerente é usado duas vezes", target_fixture="refreshes"
+)
 def refreshed_twice(unit: Tenant, api: Backend) -> list[Answer]:
     token = api.login(unit.member.email, unit.member.password).expect(200).text("refreshToken")
     first = api.request("POST", "/admin/refresh", body={"refreshToken": token}).expect(200)
@@ -97,7 +103,7 @@ def refreshed_twice(unit: Tenant, api: Backend) -> list[Answer]:
     return [first, again]
 
 
-@then("the first use gives two new tokens, the second none")
+@then("the first use gives two new tokens, the second none", "o primeiro uso dá dois tokens novos, o segundo nenhum")
 def rotated_once(unit: Tenant, refreshes: list[Answer], api: Backend, evidence: Observe) -> None:
     first, again = refreshes
     fresh = first.text("accessToken")
@@ -108,18 +114,18 @@ def rotated_once(unit: Tenant, refreshes: list[Answer], api: Backend, evidence: 
     evidence("answers", f"{first.status}, then {again.status}")
 
 
-@when("the life of an access token is over")
+@when("the life of an access token is over", "a vida de um token de acesso acaba")
 def token_dies(time_of_target: TargetTime) -> None:
     time_of_target.let_pass(TOKEN_LIFE_S + SKEW_S)
 
 
-@then("the manager's token is refused")
+@then("the manager's token is refused", "o token do gerente é recusado")
 def token_refused(unit: Tenant, api: Backend, evidence: Observe) -> None:
     answer = api.request("GET", "/conversations", token=unit.member.token).expect(401)
     evidence("answer to an old token", answer.status)
 
 
-@then("no token that was made up or changed is accepted")
+@then("no token that was made up or changed is accepted", "nenhum token inventado ou alterado é aceito")
 def forged_refused(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> None:
     login = api.login(unit.member.email, unit.member.password).expect(200)
     good = login.text("accessToken")
@@ -156,7 +162,10 @@ def forged_refused(unit: Tenant, api: Backend, target: Target, evidence: Observe
     evidence("forged tokens that were refused", len(forged))
 
 
-@then("the super_admin's lists show {string} newest first, without a password or hash")
+@then(
+    "the super_admin's lists show {string} newest first, without a password or hash",
+    "as listas do super_admin mostram {string}, os mais novos primeiro, sem senha nem hash",
+)
 def admin_lists(which: str, unit: Tenant, tenants: Tenants, super_admin: Member, evidence: Observe) -> None:
     younger = tenants.create()
     answer = super_admin.get(f"/admin/{which}").expect(200)
@@ -176,7 +185,10 @@ def admin_lists(which: str, unit: Tenant, tenants: Tenants, super_admin: Member,
     evidence(f"{which} shown", len(shown))
 
 
-@then("a database that fails is told as such, and never as an empty list")
+@then(
+    "a database that fails is told as such, and never as an empty list",
+    "um banco de dados que falha é dito como tal, e nunca como lista vazia",
+)
 def no_empty_list(unit: Tenant, super_admin: Member, operations: Operations, evidence: Observe) -> None:
     with operations.database("down"):
         answer = super_admin.backend.request("GET", "/admin/units", token=super_admin.token)
@@ -184,7 +196,7 @@ def no_empty_list(unit: Tenant, super_admin: Member, operations: Operations, evi
     evidence("answer while the database is down", answer.status)
 
 
-@when("the {word} is out of order", target_fixture="readiness")
+@when("the {word} is out of order", "{word} está fora do ar", target_fixture="readiness")
 def out_of_order(part: str, api: Backend, operations: Operations, evolution: EvolutionControl) -> Answer:
     api.request("GET", "/ready").expect(200)
     if part == "database":
@@ -198,7 +210,10 @@ def out_of_order(part: str, api: Backend, operations: Operations, evolution: Evo
         evolution.withdraw(number)
 
 
-@then("the backend says that it is not ready because of the {word}, and is healthy all the same")
+@then(
+    "the backend says that it is not ready because of the {word}, and is healthy all the same",
+    "o backend diz que não está pronto por causa de {word}, e está saudável mesmo assim",
+)
 def not_ready(part: str, readiness: Answer, api: Backend, eventually: Eventually, evidence: Observe) -> None:
     readiness.expect(503)
     checks = readiness.value("checks")
@@ -210,7 +225,7 @@ def not_ready(part: str, readiness: Answer, api: Backend, eventually: Eventually
     evidence("readiness", f"{readiness.status}, then 200")
 
 
-@then("health tells status, uptime and version")
+@then("health tells status, uptime and version", "a saúde diz estado, tempo no ar e versão")
 def health(api: Backend, evidence: Observe) -> None:
     answer = api.request("GET", "/health").expect(200)
     same("status", expected="ok", seen=answer.value("status"))
@@ -219,7 +234,10 @@ def health(api: Backend, evidence: Observe) -> None:
     evidence("version", answer.text("version"))
 
 
-@then("the measurements are for whoever has the token, and name no unit and no telephone")
+@then(
+    "the measurements are for whoever has the token, and name no unit and no telephone",
+    "as medidas são para quem tem o token, e não citam unidade nem telefone",
+)
 def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> None:
     if not target.metrics_token:
         raise NotApplicable("the measurements are not at the backend's own address (GOLIVE_METRICS_TOKEN is not set)")
@@ -235,7 +253,7 @@ def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> No
     evidence("bytes of measurements", len(text))
 
 
-@then("the log names no telephone and no secret of it")
+@then("the log names no telephone and no secret of it", "o log não cita telefone nem segredo dela")
 def log_is_clean(unit: Tenant, customer: Customer, target: Target, evidence: Observe) -> None:
     if target.log_path is None:
         raise NotApplicable("the backend's log cannot be read from here (GOLIVE_LOG is not set)")
@@ -253,7 +271,7 @@ def log_is_clean(unit: Tenant, customer: Customer, target: Target, evidence: Obs
     evidence("bytes of log read", len(log))
 
 
-@then("nobody can watch the unit's events without its token")
+@then("nobody can watch the unit's events without its token", "ninguém acompanha os eventos da unidade sem o token dela")
 def events_need_token(unit: Tenant, tenants: Tenants, api: Backend, evidence: Observe) -> None:
     stranger = tenants.create()
     for token, allowed in (("", (401,)), ("not-a-token", (401,)), (stranger.member.token, (403, 404))):
@@ -263,12 +281,12 @@ def events_need_token(unit: Tenant, tenants: Tenants, api: Backend, evidence: Ob
     evidence("attempts to watch that were refused", 3)
 
 
-@given("{int} contacts of the unit", target_fixture="contacts")
+@given("{int} contacts of the unit", "{int} contatos da unidade", target_fixture="contacts")
 def several_contacts(count: int, unit: Tenant, tenants: Tenants) -> list[str]:
     return [str(unit.contact(tenants.customer())) for _ in range(count)]
 
 
-@then("the contacts come in pages of {int}, each once")
+@then("the contacts come in pages of {int}, each once", "os contatos vêm em páginas de {int}, cada um uma vez")
 def contacts_in_pages(size: int, unit: Tenant, contacts: list[str], evidence: Observe) -> None:
     seen: list[str] = []
     query: dict[str, str] = {"limit": str(size)}
@@ -285,7 +303,7 @@ def contacts_in_pages(size: int, unit: Tenant, contacts: list[str], evidence: Ob
     evidence("contacts over all pages", len(seen))
 
 
-@then("a page of {int} is refused, or no longer than {int}")
+@then("a page of {int} is refused, or no longer than {int}", "uma página de {int} é recusada, ou não passa de {int}")
 def page_too_long(asked: int, most: int, unit: Tenant, evidence: Observe) -> None:
     for query in (
         {"limit": str(asked)},
@@ -301,14 +319,17 @@ def page_too_long(asked: int, most: int, unit: Tenant, evidence: Observe) -> Non
     evidence("odd pages asked for", 6)
 
 
-@then("the same number twice is one contact")
+@then("the same number twice is one contact", "o mesmo número duas vezes é um contato")
 def one_contact_each(unit: Tenant, customer: Customer, evidence: Observe) -> None:
     first, again = unit.contact(customer), unit.contact(customer)
     same("contacts with one number", expected=first, seen=again)
     evidence("contacts with one number", 1)
 
 
-@then("no odd request is answered with an error of the server's own")
+@then(
+    "no odd request is answered with an error of the server's own",
+    "nenhum pedido estranho é respondido com um erro do próprio servidor",
+)
 def odd_requests(unit: Tenant, api: Backend, evidence: Observe) -> None:
     token, json_type = unit.member.token, {"Content-Type": "application/json"}
     odd: list[tuple[str, str, dict[str, Any]]] = [

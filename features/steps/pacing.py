@@ -21,12 +21,16 @@ from harness.evolution.client import EvolutionControl
 SETTLES_S = 400.0
 
 
-@given("{int} campaigns for {int} customers each", target_fixture="mailings")
+@given("{int} campaigns for {int} customers each", "{int} campanhas para {int} clientes cada", target_fixture="mailings")
 def several_campaigns(campaigns: int, customers: int, unit: Tenant, tenants: Tenants) -> tuple[Mailing, ...]:
     return tuple(new_campaign(unit, tuple(tenants.customer() for _ in range(customers))) for _ in range(campaigns))
 
 
-@given("a campaign for {int} customers, the {int}. of whom is not on WhatsApp", target_fixture="mailing")
+@given(
+    "a campaign for {int} customers, of whom number {int} is not on WhatsApp",
+    "uma campanha para {int} clientes, dos quais o número {int} não está no WhatsApp",
+    target_fixture="mailing",
+)
 def campaign_with_a_bad_one(count: int, bad: int, unit: Tenant, tenants: Tenants) -> Mailing:
     customers = [tenants.customer() for _ in range(count)]
     one = customers[bad - 1]
@@ -34,7 +38,11 @@ def campaign_with_a_bad_one(count: int, bad: int, unit: Tenant, tenants: Tenants
     return new_campaign(unit, tuple(customers))
 
 
-@given("a campaign that names each of {int} customers twice", target_fixture="mailing")
+@given(
+    "a campaign that names each of {int} customers twice",
+    "uma campanha que cita cada um de {int} clientes duas vezes",
+    target_fixture="mailing",
+)
 def campaign_named_twice(count: int, unit: Tenant, tenants: Tenants) -> Mailing:
     customers = tuple(tenants.customer() for _ in range(count))
     contacts = [unit.contact(customer) for customer in customers]
@@ -45,7 +53,11 @@ def campaign_named_twice(count: int, unit: Tenant, tenants: Tenants) -> Mailing:
     return Mailing(id=made.identifier("id"), text=text, customers=customers)
 
 
-@given("a campaign for {int} customers that begins in {int} minutes", target_fixture="mailing")
+@given(
+    "a campaign for {int} customers that begins in {int} minutes",
+    "uma campanha para {int} clientes que começa em {int} minutos",
+    target_fixture="mailing",
+)
 def campaign_later(count: int, minutes: int, unit: Tenant, tenants: Tenants, time_of_target: TargetTime) -> Mailing:
     customers = tuple(tenants.customer() for _ in range(count))
     begins = (time_of_target.now() + timedelta(minutes=minutes)).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -60,29 +72,29 @@ def campaign_later(count: int, minutes: int, unit: Tenant, tenants: Tenants, tim
     return Mailing(id=made.identifier("id"), text=text, customers=customers)
 
 
-@given("one send of the campaign fails without an answer")
+@given("one send of the campaign fails without an answer", "um envio da campanha falha sem resposta")
 def one_send_unknown(unit: Tenant, mailing: Mailing, evolution: EvolutionControl) -> None:
     evolution.inject("send-error", instance=unit.instance, number=mailing.customers[0].phone, status=500)
 
 
-@when("all campaigns are dispatched at once")
+@when("all campaigns are dispatched at once", "todas as campanhas são disparadas ao mesmo tempo")
 def dispatch_all(unit: Tenant, mailings: tuple[Mailing, ...]) -> None:
     for mailing in mailings:
         unit.member.post(f"/api/campaigns/{mailing.id}/dispatch").expect(200)
 
 
-@when("the campaign is dispatched {int} times")
+@when("the campaign is dispatched {int} times", "a campanha é disparada {int} vezes")
 def dispatch_often(count: int, unit: Tenant, mailing: Mailing) -> None:
     for _ in range(count):
         unit.member.post(f"/api/campaigns/{mailing.id}/dispatch").expect(200, 409)
 
 
-@when("its manager tries to dispatch the campaign", target_fixture="answer")
+@when("its manager tries to dispatch the campaign", "o gerente dela tenta disparar a campanha", target_fixture="answer")
 def tries_to_dispatch(unit: Tenant, mailing: Mailing) -> Answer:
     return unit.member.post(f"/api/campaigns/{mailing.id}/dispatch")
 
 
-@when("{int} customers have got it")
+@when("{int} customers have got it", "{int} clientes já a receberam")
 def some_have_got_it(count: int, unit: Tenant, mailing: Mailing, evolution: EvolutionControl, eventually: Eventually) -> None:
     eventually(
         lambda: len(sends_of(evolution, unit, mailing)),
@@ -92,17 +104,17 @@ def some_have_got_it(count: int, unit: Tenant, mailing: Mailing, evolution: Evol
     )
 
 
-@when("its manager pauses the campaign", target_fixture="sent_before")
+@when("its manager pauses the campaign", "o gerente dela pausa a campanha", target_fixture="sent_before")
 def pauses(unit: Tenant, mailing: Mailing, evolution: EvolutionControl) -> int:
     return act_on("pause", unit, mailing, evolution)
 
 
-@when("its manager resumes the campaign")
+@when("its manager resumes the campaign", "o gerente dela retoma a campanha")
 def resumes(unit: Tenant, mailing: Mailing, evolution: EvolutionControl) -> None:
     act_on("resume", unit, mailing, evolution)
 
 
-@when("its manager cancels the campaign", target_fixture="sent_before")
+@when("its manager cancels the campaign", "o gerente dela cancela a campanha", target_fixture="sent_before")
 def cancels(unit: Tenant, mailing: Mailing, evolution: EvolutionControl) -> int:
     return act_on("cancel", unit, mailing, evolution)
 
@@ -112,44 +124,57 @@ def act_on(act: str, unit: Tenant, mailing: Mailing, evolution: EvolutionControl
     return len(sends_of(evolution, unit, mailing))
 
 
-@when("the unit's next send is answered with 429 for {int} seconds")
+@when(
+    "the unit's next send is answered with 429 for {int} seconds",
+    "o próximo envio da unidade é respondido com 429 por {int} segundos",
+)
 def throttled(seconds: int, unit: Tenant, evolution: EvolutionControl) -> None:
     evolution.inject("rate-limited", instance=unit.instance, route="message/sendText", seconds=seconds, count=1)
 
 
-@when("its manager orders a campaign for nobody", target_fixture="answer")
+@when("its manager orders a campaign for nobody", "o gerente dela pede uma campanha para ninguém", target_fixture="answer")
 def campaign_for_nobody(unit: Tenant) -> Answer:
     return unit.member.post("/api/campaigns", {"name": "nobody", "content": "Hello", "contactIds": []})
 
 
-@when("its manager orders a campaign for a contact of another unit", target_fixture="answer")
+@when(
+    "its manager orders a campaign for a contact of another unit",
+    "o gerente dela pede uma campanha para um contato de outra unidade",
+    target_fixture="answer",
+)
 def campaign_for_foreigner(unit: Tenant, tenants: Tenants) -> Answer:
     other, customer = tenants.create(), tenants.customer()
     order = {"name": "foreign", "content": "Hello", "contactIds": [unit.contact(tenants.customer()), other.contact(customer)]}
     return unit.member.post("/api/campaigns", order)
 
 
-@then("every campaign is completed")
+@then("every campaign is completed", "todas as campanhas são concluídas")
 def all_completed(unit: Tenant, mailings: tuple[Mailing, ...], eventually: Eventually, evidence: Observe) -> None:
     for mailing in mailings:
         status_becomes(unit, mailing, "completed", eventually)
     evidence("campaigns completed", len(mailings))
 
 
-@when("the campaign goes on, by itself or because its manager resumes it")
+@when(
+    "the campaign goes on, by itself or because its manager resumes it",
+    "a campanha continua, sozinha ou porque o gerente dela a retoma",
+)
 def goes_on(unit: Tenant, mailing: Mailing, time_of_target: TargetTime) -> None:
     elapse(time_of_target, 40.0)
     if unit.member.get(f"/api/campaigns/{mailing.id}").expect(200).value("status") == "paused":
         unit.member.post(f"/api/campaigns/{mailing.id}/resume").expect(200)
 
 
-@then("the campaign becomes {word}")
+@then("the campaign becomes {word}", "a campanha passa a {word}")
 def campaign_becomes(status: str, unit: Tenant, mailing: Mailing, eventually: Eventually, evidence: Observe) -> None:
     status_becomes(unit, mailing, status, eventually)
     evidence("status of the campaign", status)
 
 
-@then("between any two calls to the provider at least {int} seconds pass")
+@then(
+    "between any two calls to the provider at least {int} seconds pass",
+    "entre duas chamadas ao provedor passam pelo menos {int} segundos",
+)
 def calls_paced(seconds: int, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     moments = sorted(float(call["monotonic"]) for call in calls_to_send(evolution, unit))
     gaps = [later - earlier for earlier, later in pairwise(moments)]
@@ -160,7 +185,9 @@ def calls_paced(seconds: int, unit: Tenant, evolution: EvolutionControl, evidenc
     evidence("shortest time between two calls", round(min(gaps), 3), "s")
 
 
-@then("every customer but the {int}. got it exactly once")
+@then(
+    "every customer but number {int} got it exactly once", "todos os clientes menos o número {int} a receberam exatamente uma vez"
+)
 def all_but_one(bad: int, unit: Tenant, mailing: Mailing, evolution: EvolutionControl, evidence: Observe) -> None:
     for number, customer in enumerate(mailing.customers, 1):
         texts = [send["text"] for send in sends_to(evolution, unit, customer.phone)]
@@ -168,7 +195,7 @@ def all_but_one(bad: int, unit: Tenant, mailing: Mailing, evolution: EvolutionCo
     evidence("customers who got it once", len(mailing.customers) - 1)
 
 
-@then("each of the customers got it exactly once")
+@then("each of the customers got it exactly once", "cada um dos clientes a recebeu exatamente uma vez")
 def each_once(unit: Tenant, mailing: Mailing, evolution: EvolutionControl, time_of_target: TargetTime, evidence: Observe) -> None:
     elapse(time_of_target, 60.0)
     for customer in mailing.customers:
@@ -177,7 +204,7 @@ def each_once(unit: Tenant, mailing: Mailing, evolution: EvolutionControl, time_
     evidence("customers who got it once", len(mailing.customers))
 
 
-@then("nobody has got it")
+@then("nobody has got it", "ninguém a recebeu")
 def nobody_got_it(
     unit: Tenant, mailing: Mailing, evolution: EvolutionControl, time_of_target: TargetTime, evidence: Observe
 ) -> None:
@@ -186,7 +213,7 @@ def nobody_got_it(
     evidence("sends of the campaign", 0)
 
 
-@then("however long one waits, at most one more customer gets it")
+@then("however long one waits, at most one more customer gets it", "por mais que se espere, no máximo mais um cliente a recebe")
 def at_most_one_more(
     unit: Tenant, mailing: Mailing, sent_before: int, evolution: EvolutionControl, time_of_target: TargetTime, evidence: Observe
 ) -> None:
@@ -197,7 +224,7 @@ def at_most_one_more(
     evidence("customers who got it after all", sent)
 
 
-@then("the counts are {int} {word} and {int} {word}")
+@then("the counts are {int} {word} and {int} {word}", "as contagens são {int} {word} e {int} {word}")
 def counts_are(first: int, name: str, second: int, other: str, unit: Tenant, mailing: Mailing, evidence: Observe) -> None:
     counts = add_up(unit, mailing)
     # What was delivered or read was sent.
@@ -208,19 +235,22 @@ def counts_are(first: int, name: str, second: int, other: str, unit: Tenant, mai
     evidence("recipients accounted for", counts["total"])
 
 
-@then("the counts add up")
+@then("the counts add up", "as contagens fecham")
 def counts_add_up(unit: Tenant, mailing: Mailing, evidence: Observe) -> None:
     evidence("recipients accounted for", add_up(unit, mailing)["total"])
 
 
-@then("none of the campaign's text went out twice")
+@then("none of the campaign's text went out twice", "nenhum texto da campanha saiu duas vezes")
 def none_twice(unit: Tenant, mailing: Mailing, evolution: EvolutionControl, evidence: Observe) -> None:
     numbers = [str(send["number"]) for send in sends_of(evolution, unit, mailing)]
     same("customers who got it more than once", expected=0, seen=len(numbers) - len(set(numbers)))
     evidence("sends of the campaign", len(numbers))
 
 
-@then("the next send came at least {int} seconds after the refusal")
+@then(
+    "the next send came at least {int} seconds after the refusal",
+    "o envio seguinte veio pelo menos {int} segundos depois da recusa",
+)
 def next_after_refusal(seconds: int, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     calls = calls_to_send(evolution, unit)
     refused = next(index for index, call in enumerate(calls) if call["status"] == 429)
