@@ -21,7 +21,20 @@ from gate.errors import RegistryError, SelectionError
 from gate.model import Severity
 from gate.policy import matches, nearest
 
-__all__ = ["Item", "Kind", "Registry", "Saboteur", "check", "fault", "probe", "registry", "section", "signal"]
+__all__ = [
+    "Item",
+    "Kind",
+    "Registry",
+    "Saboteur",
+    "check",
+    "fault",
+    "id_of",
+    "parse_docstring",
+    "probe",
+    "registry",
+    "section",
+    "signal",
+]
 
 
 class Kind(StrEnum):
@@ -193,7 +206,7 @@ def _decorator(kind: Kind, **settings: Any) -> _Decorator:
         options = settings.get("options", {})
         item = Item(
             kind=kind,
-            id=_id_of(function.__module__, kind),
+            id=id_of(function.__module__, kind),
             title=title,
             paragraphs=paragraphs,
             function=function,
@@ -233,7 +246,7 @@ def parse_docstring(text: str, *, where: str, kind: Kind) -> tuple[str, Mapping[
     return title.strip(), paragraphs
 
 
-def _id_of(module: str, kind: Kind) -> str:
+def id_of(module: str, kind: Kind) -> str:
     form = _FORMS[kind]
     parts = module.split(".")
     if form.folder in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,21 +16,33 @@ if TYPE_CHECKING:
 __all__ = ["described", "explained", "known_checks", "listed"]
 
 
-def known_checks(config: Path | None, directory: Path) -> tuple[Registry, Release | None]:
+def known_checks(config: Path | None, directory: Path, *, whole: bool = True) -> tuple[Registry, Release | None]:
     """Every check that there is here, and the release that may bring some of its own.
 
-    Raises UsageError or RegistryError in one line for a golive.toml or an own check that cannot be read.
+    Without `whole` the checks cannot be asked and have no saboteurs, which takes a fraction of the time to find out. Raises
+    UsageError or RegistryError in one line for a golive.toml or an own check that cannot be read.
     """
-    from gate.release import FILE, find
-
-    checks = registry(Kind.CHECK).load("gate.checks")
     # Looking for installed packages costs more than the listing, so only a release makes us do it.
-    release = find(config, directory) if config is not None or (directory / FILE).exists() else None
+    release = _release(config, directory)
+    if release is None and not whole:
+        from gate.outline import outline
+
+        return outline("gate.checks"), None
+    checks = registry(Kind.CHECK).load("gate.checks")
     if release is not None:
         from gate import own
 
         own.load(checks, release.own_checks)
     return checks, release
+
+
+def _release(config: Path | None, directory: Path) -> Release | None:
+    # The name alone, because reading such a file needs what listing the shipped checks does not.
+    if config is None and not os.path.lexists(directory / "golive.toml"):
+        return None
+    from gate.release import find
+
+    return find(config, directory)
 
 
 def listed(items: Sequence[Item], *, tags: bool) -> Iterator[str]:

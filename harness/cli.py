@@ -329,7 +329,7 @@ def gate_list(names: tuple[str, ...], tags: bool, config: Path | None, form: str
     """
     from harness.check_listing import described, known_checks, listed
 
-    checks, release = known_checks(config, Path.cwd())
+    checks, release = known_checks(config, Path.cwd(), whole=form == "json")
     items = checks.select(list(names))
     if form == "json":
         click.echo(json.dumps([described(item, release) for item in items], indent=2))
