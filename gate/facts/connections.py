@@ -6,6 +6,7 @@ Only drivers are used here: a gate that has to answer in a second cannot afford 
 from __future__ import annotations
 
 import re
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from gate.errors import GateError
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Backend", "backend_of", "database_name", "postgres", "postgres_address", "shown", "sqlite", "with_database"]
+__all__ = ["Backend", "backend_of", "database_name", "held", "postgres", "postgres_address", "shown", "sqlite", "with_database"]
 
 Backend = Literal["postgresql", "sqlite"]
 
@@ -57,6 +58,33 @@ def postgres_address(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql"))
 
 
+# Connections that stand for a URL of their own, see `held`.
+_HELD: dict[str, psycopg.Connection[Any]] = {}
+
+
+@contextmanager
+def held(url: str) -> Iterator[str]:
+    """A URL behind which everybody shares one transaction, which is rolled back at the end: what is done there, never was."""
+    import psycopg
+
+    parts = _split(url)
+    mark = urlencode({"application_name": f"golive-trial-{secrets.token_hex(8)}"})
+    shared = urlunsplit(parts._replace(query=f"{parts.query}&{mark}" if parts.query else mark))
+    try:
+        connection = psycopg.connect(postgres_address(shared), connect_timeout=CONNECT_TIMEOUT_S, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        raise GateError(_why_not(url, error)) from None
+    try:
+        # Begun here: a transaction block inside is then a savepoint, and commits nothing.
+        connection.execute("SELECT 1")
+        _HELD[shared] = connection
+        yield shared
+    finally:
+        _HELD.pop(shared, None)
+        connection.rollback()
+        connection.close()
+
+
 @contextmanager
 def postgres(url: str, *, read_only: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection[Any]]:
     """A connection to Postgres whose statements may take 10 s. Raises GateError in one line, never with a password.
@@ -65,6 +93,10 @@ def postgres(url: str, *, read_only: bool = False, autocommit: bool = False) -> 
     """
     import psycopg
 
+    if (held := _HELD.get(url)) is not None:
+        with held.transaction():
+            yield held
+        return
     try:
         connection = psycopg.connect(
             postgres_address(url),

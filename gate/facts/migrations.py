@@ -82,6 +82,18 @@ def read(subject: Subject) -> Migration:
             once = catalog.read(database.url, subject.schema)
             second = _apply(database, script)
             twice = catalog.read(database.url, subject.schema)
+        changed = tuple(_changes(once, twice))
+        after = tuple(comparison.faults(once, subject.schema))
+        if first.error or second.error or changed or after:
+            # What fails on a sound baseline needs no planted fault to fail.
+            return Migration(
+                available=True,
+                script=subject.migration.name,
+                first=first,
+                second=second,
+                faults_after=after,
+                changed_by_second_run=changed,
+            )
         before = catalog.read(base.url, subject.schema)
         trials = []
         for fault, sabotage in _faults(subject.schema, before):
@@ -95,8 +107,8 @@ def read(subject: Subject) -> Migration:
         script=subject.migration.name,
         first=first,
         second=second,
-        faults_after=tuple(comparison.faults(once, subject.schema)),
-        changed_by_second_run=tuple(_changes(once, twice)),
+        faults_after=after,
+        changed_by_second_run=changed,
         trials=tuple(trials),
     )
 

@@ -83,7 +83,7 @@ def copy(subject: Subject) -> Iterator[SourceTree]:
     with tempfile.TemporaryDirectory(prefix="golive-tree-") as folder:
         root = Path(folder)
         for package in subject.source_roots:
-            shutil.copytree(package, root / package.name, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+            shutil.copytree(package, root / package.name, ignore=shutil.ignore_patterns("tests"))
         roots = tuple(root / package.name for package in subject.source_roots)
         paths = (root, *subject.source_paths)
         yield SourceTree(root=root, subject=replace(subject, source_paths=paths, source_roots=roots))

@@ -16,17 +16,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from queue import SimpleQueue
 
 from gate.errors import GateError, NotApplicable
 from gate.facts.catalog import digest, snapshot
 from gate.facts.connections import with_database
 from gate.facts.flow import FlowObservations
 from gate.facts.part_journals import PartJournals
-from gate.facts.sabotage import answer, sabotaged
+from gate.facts.providers import providers
+from gate.facts.sabotage import sabotaged
 from gate.facts.subject import Subject
 from gate.facts.worlds import RepositoryCopy
 from gate.model import Outcome, Status
 from gate.registry import Item, Saboteur
+from gate.runner import Facts, run
 from harness.datastores import Database, open_database
 
 __all__ = ["SOUND", "End", "Trial", "prove"]
@@ -74,7 +77,11 @@ def prove(
     `database` is as `harness.datastores.open_database` takes it: a server on which databases are made and dropped, none that is
     there is touched. Raises DatastoreError when there is no such server.
     """
-    with _worlds(database, workdir) as subject, ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="trial") as pool:
+    with (
+        _worlds(database, workdir) as subject,
+        contextlib.ExitStack() as stack,
+        ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="trial") as pool,
+    ):
         trials: list[Trial] = []
 
         def collect(planned: Sequence[Future[Trial]]) -> None:
@@ -84,8 +91,13 @@ def prove(
 
         try:
             # All of them before the first copy: a database that somebody reads cannot be copied.
-            collect([pool.submit(_sound, item, subject, workdir) for item in items])
-            collect([pool.submit(_broken, item, saboteur, subject, workdir) for item in items for saboteur in item.saboteurs])
+            for trial in _sound(items, subject, workdir):
+                trials.append(trial)
+                on_trial(trial)
+            stages = stack.enter_context(_stages(subject))
+            collect(
+                [pool.submit(_broken, item, saboteur, subject, workdir, stages) for item in items for saboteur in item.saboteurs]
+            )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -96,17 +108,36 @@ def prove(
     return trials
 
 
-def _sound(item: Item, subject: Subject, workdir: Path) -> Trial:
-    outcome = answer(item, subject, flow=_Planted(workdir).observe)
+def _sound(items: Sequence[Item], subject: Subject, workdir: Path) -> Iterator[Trial]:
+    """Every check on the one sound world, of which each fact is read once."""
+    facts = Facts({**providers(subject), "flow": _Planted(workdir).observe})
     ends = {Status.PASS: End.PASSED, Status.SKIP: End.DOES_NOT_APPLY, Status.FAIL: End.RED_WHEN_SOUND}
-    return _trial(item, SOUND, ends.get(outcome.status, End.ERROR), outcome)
+    for item, outcome in zip(items, run(items, facts), strict=True):
+        yield _trial(item, SOUND, ends.get(outcome.status, End.ERROR), outcome)
 
 
-def _broken(item: Item, saboteur: Saboteur, subject: Subject, workdir: Path) -> Trial:
+@contextlib.contextmanager
+def _stages(subject: Subject) -> Iterator[SimpleQueue[str] | None]:
+    """A copy of the database for each trial that is held at a time; none where a copy is a file, which costs nothing."""
+    from gate.facts import throwaway
+    from gate.facts.connections import backend_of, database_name
+
+    if backend_of(subject.database_url) == "sqlite":
+        yield None
+        return
+    stages: SimpleQueue[str] = SimpleQueue()
+    with contextlib.ExitStack() as copies:
+        for _ in range(AT_A_TIME):
+            made = throwaway.on_postgres(subject.scratch_url, template=database_name(subject.database_url))
+            stages.put(copies.enter_context(made).url)
+        yield stages
+
+
+def _broken(item: Item, saboteur: Saboteur, subject: Subject, workdir: Path, stages: SimpleQueue[str] | None) -> Trial:
     name = saboteur.name.replace("_", " ")
     planted = _Planted(workdir)
     try:
-        outcome = sabotaged(item, saboteur, subject, flow=(planted, planted.observe))
+        outcome = sabotaged(item, saboteur, subject, flow=(planted, planted.observe), stages=stages)
     except NotApplicable as why:
         return Trial(check=item.id, saboteur=name, end=End.DOES_NOT_APPLY, reason=str(why))
     except GateError as error:
