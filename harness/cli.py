@@ -360,6 +360,71 @@ def gate_explain(check_id: str, config: Path | None, form: str) -> int:
     return 0
 
 
+@app.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
+@click.option(
+    "--commits", default="", metavar="FIRST..LAST", help="Also what these commits of the first path's repository brought."
+)
+@click.option("--rules", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Other rules, in gitleaks' format.")
+@click.option(
+    "--allow",
+    "allowed",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="TOML with [[allow]] rule, path, reason.",
+)
+@_format_option()
+def secrets(paths: tuple[Path, ...], commits: str, rules: Path | None, allowed: Path | None, form: str) -> int:
+    """Look for secrets: in what git tracks below a folder, in packages and other files, in commits.
+
+    Tells the place and the rule of each, never the value. Ends with 0 when there is none, with 1 when there is one, with 3 when
+    nothing was looked through or something could not be read.
+
+    \b
+    Examples:
+      golive secrets
+      golive secrets . --commits v1.0..HEAD
+      golive secrets dist/*.whl go-live-run --format json
+    """
+    from gate.model import Decision
+    from harness.secret_search import search
+
+    found = search(paths or (Path(),), commits=commits, rules=rules, allowed=allowed)
+    if form == "json":
+        places = [
+            {
+                "place": one.scan.place,
+                "decision": str(one.decision),
+                "reason": one.reason,
+                "files": one.scan.files,
+                "bytes": one.scan.size,
+                "tracked": one.scan.tracked,
+                "unusedAllowances": list(one.scan.unused),
+                **{
+                    name: [
+                        {"path": hit.path, "line": hit.line, "rule": hit.rule, "digest": hit.digest, "allowed": hit.allowed}
+                        for hit in getattr(one.scan, name)
+                    ]
+                    for name in ("found", "allowed")
+                },
+            }
+            for one in found
+        ]
+        click.echo(json.dumps({"places": places}, indent=2))
+    else:
+        for one in found:
+            for hit in one.scan.found:
+                click.echo(str(hit))
+            said = f"{len(one.scan.found)} found" if one.scan.found else one.reason or "none found"
+            which = "tracked files" if one.scan.tracked else "files"
+            click.echo(
+                f"{one.scan.place}: {one.scan.files} {which}, {one.scan.size:,} bytes: {said}; {len(one.scan.allowed)} allowed"
+            )
+            for unused in one.scan.unused:
+                click.echo(f"  nothing needs the allowance for {unused}")
+    decisions = {one.decision for one in found}
+    return NO_GO if Decision.NO_GO in decisions else HOLD if Decision.HOLD in decisions else 0
+
+
 @gate.command("prove")
 @click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
 @_database_option

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -38,11 +41,21 @@ from gate.model import Outcome
 from gate.registry import Item, Saboteur
 from gate.runner import Facts, run
 
-__all__ = ["answer", "sabotaged"]
+__all__ = ["answer", "sabotaged", "stated_reasons"]
 
 # Facts for which one connection is enough, so that they see what a transaction has not committed.
 _READ_IN_ONE_CONNECTION = {"catalog", "schema", "subject"}
 CANARY = "canary-7f3c9e1a5b2d"
+
+
+@cache
+def stated_reasons() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """What a check says after each of its saboteurs, by check and saboteur: a part of its reason, one of those given."""
+    found = tomllib.loads(resources.files("gate.checks").joinpath("reasons.toml").read_text(encoding="utf-8"))
+    return {
+        check: {name: (said,) if isinstance(said, str) else tuple(said) for name, said in reasons.items()}
+        for check, reasons in found.items()
+    }
 
 
 def answer(item: Item, subject: Subject, *, flow: Callable[[], Any] | None = None) -> Outcome:

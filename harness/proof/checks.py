@@ -24,7 +24,7 @@ from gate.facts.connections import with_database
 from gate.facts.flow import FlowObservations
 from gate.facts.part_journals import PartJournals
 from gate.facts.providers import providers
-from gate.facts.sabotage import sabotaged
+from gate.facts.sabotage import sabotaged, stated_reasons
 from gate.facts.subject import Subject
 from gate.facts.worlds import RepositoryCopy
 from gate.model import Outcome, Status
@@ -45,6 +45,7 @@ class End(StrEnum):
     KILLED = "killed"
     PASSED = "passed"
     SURVIVED = "survived"
+    OTHER_REASON = "for another reason"
     RED_WHEN_SOUND = "red when sound"
     NO_SABOTEUR = "no saboteur"
     ERROR = "error"
@@ -144,7 +145,13 @@ def _broken(item: Item, saboteur: Saboteur, subject: Subject, workdir: Path, sta
         return Trial(check=item.id, saboteur=name, end=End.ERROR, reason=str(error))
     # A warning, or seeing too little, would not have stopped a release for this reason.
     ends = {Status.FAIL: End.KILLED, Status.ERROR: End.ERROR, Status.SKIP: End.DOES_NOT_APPLY}
-    return _trial(item, name, ends.get(outcome.status, End.SURVIVED), outcome)
+    end = ends.get(outcome.status, End.SURVIVED)
+    stated = stated_reasons().get(item.id, {}).get(saboteur.name, ("",))
+    if end is End.KILLED and not any(said in outcome.reason for said in stated):
+        # Red by chance: with what was planted mended, it might be red still.
+        told = f"{outcome.reason}; expected it to say {' or '.join(map(repr, stated))}"
+        return Trial(check=item.id, saboteur=name, end=End.OTHER_REASON, reason=told)
+    return _trial(item, name, end, outcome)
 
 
 def _trial(item: Item, saboteur: str, end: End, outcome: Outcome) -> Trial:

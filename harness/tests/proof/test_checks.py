@@ -105,3 +105,18 @@ def test_the_shipped_checks_of_a_table_are_proven_on_postgres(tmp_path: Path, po
     trials = prove(items, database=postgres_url, workdir=tmp_path)
     assert {trial.end for trial in trials} == {End.PASSED, End.KILLED}
     assert len(trials) == len(items) + sum(len(item.saboteurs) for item in items)
+
+
+def test_a_check_that_is_red_for_another_reason_is_not_proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = {"config.sample": {"staging": ("the deployment is not production",)}}
+    monkeypatch.setattr("harness.proof.checks.stated_reasons", lambda: stated)
+    (_, trial) = prove([check("config.sample", production_only, staging)], database="memory", workdir=tmp_path)
+    assert (trial.end, trial.proves) == (End.OTHER_REASON, False)
+    assert "expected it to say 'the deployment is not production'" in trial.reason
+
+
+@pytest.mark.postgres
+def test_what_a_saboteur_did_in_a_transaction_is_not_there_for_the_next(tmp_path: Path, postgres_url: str) -> None:
+    item = next(item for item in registry(Kind.CHECK).load("gate.checks") if item.id == "schema.messages-retry-count")
+    trials = prove([item, item], database=postgres_url, workdir=tmp_path)
+    assert [trial.end for trial in trials] == [End.PASSED] * 2 + [End.KILLED] * (2 * len(item.saboteurs))
