@@ -46,10 +46,8 @@ def package(directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, **modul
 
 
 def test_a_decorator_that_computes_something_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (
-        DOCUMENTED
-        + "ORDER = 3 + 4\n\n\n@check(order=ORDER, severity=Severity.MINOR)\ndef run(catalog):\n    yield Evidence(label='a', value=1)\n"
-    )
+    body = "def run(catalog):\n    yield Evidence(label='a', value=1)\n"
+    text = f"{DOCUMENTED}ORDER = 3 + 4\n\n\n@check(order=ORDER, severity=Severity.MINOR)\n{body}"
     found = list(outline(package(tmp_path, monkeypatch, "outlined_a", computed=text)))
     assert [(item.id, item.order, item.severity, item.facts) for item in found] == [
         ("shop.computed", 7, Severity.MINOR, ("catalog",))
