@@ -248,9 +248,25 @@ def load(path: Path) -> Release:
 
 
 def find(given: Path | None, directory: Path) -> Release | None:
-    """The release of the file that was given, else of the one in `directory`; None where there is none."""
+    """The release of the file that was given, else of the nearest one from `directory` up to the root of its git repository.
+
+    None where there is none.
+    """
     if given is not None:
         return load(given / FILE if given.is_dir() else given)
-    # A link that leads nowhere is a mistake to tell, not an absence.
-    path = directory / FILE
-    return load(path) if path.exists() or path.is_symlink() else None
+    for folder in _up_to_repository(directory.absolute()):
+        path = folder / FILE
+        # A link that leads nowhere is a mistake to tell, not an absence.
+        if path.exists() or path.is_symlink():
+            return load(path)
+    return None
+
+
+def _up_to_repository(directory: Path) -> list[Path]:
+    """Outside of a repository the directory alone: what lies above it is somebody else's."""
+    folders = []
+    for folder in (directory, *directory.parents):
+        folders.append(folder)
+        if (folder / ".git").exists():
+            return folders
+    return [directory]

@@ -31,6 +31,7 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         old_statements,
         rehearsed,
         secret_places,
+        working_tree,
     )
 
     return {
@@ -58,4 +59,5 @@ def providers(subject: Subject) -> Mapping[str, Callable[[], Any]]:
         "locked": lambda: dependencies.locked(subject),
         "features": lambda: features.read(subject),
         "journals": lambda: evidence.read(subject),
+        "working_tree": lambda: working_tree.read(subject),
     }

@@ -178,6 +178,19 @@ def test_a_link_that_leads_nowhere_is_no_absence(tmp_path: Path) -> None:
         find(None, tmp_path)
 
 
+def test_it_is_found_from_below_up_to_the_root_of_the_repository_and_no_further(tmp_path: Path) -> None:
+    repository, below = tmp_path / "repository", tmp_path / "repository" / "src" / "app"
+    below.mkdir(parents=True)
+    written(tmp_path, LEAST)
+    assert find(None, below) is None
+    (repository / ".git").mkdir()
+    assert find(None, below) is None
+    written(repository, LEAST.replace("mine", "theirs"))
+    found = find(None, below)
+    assert found is not None
+    assert found.name == "theirs"
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'name = "\xe9"', b"\x00"])
 def test_a_file_that_is_no_text_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "golive.toml").write_bytes(content)

@@ -295,6 +295,24 @@ def test_a_report_older_than_the_commit(project: Project) -> None:
     refused(project.gate(), NO_GO, "before its commit was made")
 
 
+def test_changes_that_are_in_no_commit(project: Project) -> None:
+    project.configure(["evidence.tree-committed"])
+    project.commit("described")
+    assert project.gate().last_line == "GO"
+    (project.path / "sample_backend" / "forgotten.py").write_text("x = 1\n")
+    refused(project.gate(), NO_GO, "1 files of the released code are in no commit: sample_backend/forgotten.py")
+    (project.path / "sample_backend" / "forgotten.py").unlink()
+    project.replace("sample_backend/settings.py", "NAMES", "OTHER_NAMES")
+    refused(project.gate(), NO_GO, "1 tracked files differ from the commit: sample_backend/settings.py")
+
+
+def test_a_gate_in_a_folder_of_the_project_is_about_the_project(project: Project) -> None:
+    (project.path / "app.sqlite").write_bytes(b"")
+    project.configure(["schema.not-empty"])
+    below = Project(path=project.path / "sample_backend", forks=project.forks)
+    refused(below.gate(), NO_GO, "holds no table at all")
+
+
 def test_a_report_of_another_schema(project: Project) -> None:
     project.execute("ALTER TABLE contacts ADD COLUMN nickname text;")
     project.configure(["evidence.smoke-ran"])
