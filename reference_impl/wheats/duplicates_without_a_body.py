@@ -21,7 +21,7 @@ def apply(backend: Backend, reach: Reach) -> None:
     def outward(body: bytes) -> bytes:
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return body
         if not isinstance(document, dict) or document.pop("duplicate", False) is not True:
             return body

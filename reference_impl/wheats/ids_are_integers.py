@@ -71,7 +71,7 @@ def apply(backend: Backend, reach: Reach) -> None:
 def _json(body: bytes, change: Any) -> bytes:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
     if not isinstance(document, dict | list):
         return body

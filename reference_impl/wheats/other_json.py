@@ -21,7 +21,7 @@ def apply(backend: Backend, reach: Reach) -> None:
     def outward(body: bytes) -> bytes:
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return body
         reach()
         return json.dumps(_other(document), ensure_ascii=True, indent=1).encode()

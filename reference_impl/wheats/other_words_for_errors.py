@@ -31,7 +31,7 @@ def apply(backend: Backend, reach: Reach) -> None:
     def outward(body: bytes) -> bytes:
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return body
         if not isinstance(document, dict) or not isinstance(document.get("error"), str):
             return body
