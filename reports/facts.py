@@ -21,6 +21,7 @@ __all__ = [
     "PackageFile",
     "Plan",
     "Platform",
+    "ProofTrial",
     "Reading",
     "ScenarioStep",
     "Statement",
@@ -36,6 +37,7 @@ __all__ = [
     "package",
     "plan",
     "platforms",
+    "proof_matrix",
     "scenario_steps",
     "steps",
     "target",
@@ -235,6 +237,37 @@ def scenario_steps(value: object) -> Mapping[str, tuple[ScenarioStep, ...]]:
         )
         for name, items in _mapping(value, "the fact").items()
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofTrial:
+    """One planted bug or other right backend, how it ended, and what failed of so many scenarios that ran."""
+
+    name: str
+    title: str
+    end: str
+    named: tuple[str, ...]
+    failed: tuple[str, ...]
+    ran: int
+
+
+def proof_matrix(value: object) -> tuple[ProofTrial, ...]:
+    trials = []
+    for name, item in _mapping(value, "the fact").items():
+        record = _mapping(item, str(name))
+        found = _mapping(record.get("found", {}), "found")
+        named = record.get("named", [])
+        trials.append(
+            ProofTrial(
+                name=str(name),
+                title=_text(record, "title"),
+                end=_text(record, "end"),
+                named=tuple(map(str, named)) if isinstance(named, list) else (),
+                failed=tuple(sorted(str(scenario) for scenario, status in found.items() if status == "fail")),
+                ran=len(found),
+            )
+        )
+    return tuple(trials)
 
 
 def load_summary(value: object) -> LoadSummary:
