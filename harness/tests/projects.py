@@ -24,7 +24,8 @@ from harness.record import pinned
 from harness.tests.running import Finished, environment, golive
 
 EVERYTHING = (
-    "schema.*", "datastore.*", "imports.*", "config.*", "secrets.repository", "evidence.scenarios-ran", "evidence.smoke-ran",
+    "schema.*", "datastore.*", "imports.*", "config.*", "code.*", "secrets.repository",
+    "evidence.scenarios-ran", "evidence.smoke-ran",
 )  # fmt: skip
 
 

@@ -62,8 +62,8 @@ def refused(run: Finished, status: int, words: str) -> None:
 def test_the_project_is_go_before_it_is_broken(sound: Project) -> None:
     run = sound.gate()
     assert (run.status, run.last_line) == (0, "GO"), run.output + run.errors
-    assert f"{30} selected checks passed" in run.output
-    assert len(EVERYTHING) == 7
+    assert f"{33} selected checks passed" in run.output
+    assert len(EVERYTHING) == 8
 
 
 def test_an_unreachable_database(project: Project) -> None:
@@ -175,6 +175,14 @@ def test_a_migration_that_reports_success_by_name_only(project: Project, migrate
     assert sound.last_line == "GO", sound.output
     MigrationScript(path=project.path / "migration.sql").drop_verification()
     refused(project.gate(DATABASE_URL=migrated.url), NO_GO, "migration.verifies-itself")
+
+
+def test_a_column_that_new_code_writes_and_no_migration_creates(project: Project) -> None:
+    (project.path / "sample_backend" / "colours.py").write_text(
+        "def paint(connection):\n    connection.execute('INSERT INTO messages (id, colour) VALUES (1, 2)')\n"
+    )
+    project.configure(["code.columns-exist"])
+    refused(project.gate(), NO_GO, "colours.py, line 2 writes messages.colour, and there is no such column")
 
 
 def test_an_upsert_that_only_inserts(project: Project) -> None:
