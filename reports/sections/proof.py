@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gate.registry import section
 from reports import facts
 from reports.claims import source, unreadable
-from reports.document import Badge, Block, DocumentName, Paragraph, Row, Table
+from reports.document import Badge, Block, Code, DocumentName, Paragraph, Row, Table
 from reports.view import Missing, RunView, mark_of_word
 
 _GOOD = ("killed", "passed")
@@ -17,6 +17,11 @@ _GOOD = ("killed", "passed")
 def build(view: RunView) -> Iterator[Block]:
     """The bugs that were planted, which scenarios failed on each, and the right backends that had to pass."""
     matrix = view.fact("proof.matrix", facts.proof_matrix)
+    if isinstance(matrix, Missing) and not matrix.why:
+        yield Paragraph(
+            content=("No proof was part of this run: what its scenarios catch is shown by ", Code(text="golive prove"), ".")
+        )
+        return
     if isinstance(matrix, Missing):
         yield unreadable(matrix, "Proof that the scenarios can fail (golive prove)")
         return
