@@ -103,7 +103,10 @@ def answer(question: dict[str, Any]) -> None:
     found: dict[str, Any] = {"modules": [_look(item, watch) for item in question["modules"]]}
     for item, seen in zip(question["modules"], found["modules"], strict=True):
         seen["effects"] = list(dict.fromkeys([*watch.of(item["module"]), *seen["effects"]]))
-    if question["application"]:
+    if question["application"] and not any(seen["present"] for seen in found["modules"]):
+        # Nothing that was asked for is there: what the application would serve without it says nothing.
+        found["application"] = {"error": "none of its modules could be had", "mounted": []}
+    elif question["application"]:
         found["application"] = _mounted(question["application"], question["routes"])
     with os.fdopen(question["reply"], "w") as reply:
         json.dump(found, reply)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -88,7 +88,7 @@ def sabotaged(
                 worlds[name] = flow[0]
             else:
                 stage = stages if set(item.facts) <= _READ_IN_ONE_CONNECTION else None
-                worlds[name], subject = stack.enter_context(_world(name, subject, stage))
+                worlds[name], subject = stack.enter_context(_world(name, subject, stage, item.facts))
         saboteur.function(**worlds)
         subject = _narrowed(item, subject)
         return answer(item, subject, flow=flow[1] if flow is not None else None)
@@ -104,7 +104,7 @@ def _narrowed(item: Item, subject: Subject) -> Subject:
 
 
 @contextmanager
-def _world(name: str, subject: Subject, stages: SimpleQueue[str] | None) -> Iterator[tuple[Any, Subject]]:
+def _world(name: str, subject: Subject, stages: SimpleQueue[str] | None, facts: Sequence[str]) -> Iterator[tuple[Any, Subject]]:
     if name == "database" and stages is not None:
         url = stages.get()
         try:
@@ -141,8 +141,10 @@ def _world(name: str, subject: Subject, stages: SimpleQueue[str] | None) -> Iter
     elif name == "repository":
         if subject.repository is None:
             raise GateError("the subject names no repository to break")
-        with _copy_of_repository(subject.repository) as repository:
-            yield repository, replace(subject, repository=repository.path, commits="released..HEAD")
+        # Commits are made for those alone that look at them.
+        commits = "released..HEAD" if "history_scan" in facts else ""
+        with _copy_of_repository(subject.repository, committed=bool(commits)) as repository:
+            yield repository, replace(subject, repository=repository.path, commits=commits)
     elif name == "package":
         if not subject.artefacts:
             raise GateError("the subject names no built package to break")
@@ -183,8 +185,8 @@ def _copy_of_database(subject: Subject) -> Iterator[ThrowawayDatabase]:
 
 
 @contextmanager
-def _copy_of_repository(source: Path) -> Iterator[RepositoryCopy]:
-    """Its tracked files, in a repository of their own whose one commit is tagged `released`."""
+def _copy_of_repository(source: Path, *, committed: bool) -> Iterator[RepositoryCopy]:
+    """Its tracked files, in a repository of their own, where asked for in one commit that is tagged `released`."""
     with tempfile.TemporaryDirectory(prefix="golive-copy-") as folder:
         copy = RepositoryCopy(path=Path(folder))
         for name, path in secret_places.files_of(source):
@@ -192,8 +194,9 @@ def _copy_of_repository(source: Path) -> Iterator[RepositoryCopy]:
             shutil.copy(path, Path(folder, name), follow_symlinks=False)
         copy.git("init", "--quiet", "--initial-branch", "main")
         copy.git("add", "--all", "--force")
-        copy.commit("the release before")
-        copy.git("tag", "released")
+        if committed:
+            copy.commit("the release before")
+            copy.git("tag", "released")
         yield copy
 
 
