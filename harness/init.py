@@ -196,6 +196,14 @@ def _places(found: Found, *, drafted: bool) -> Iterator[str]:
     yield '# evolution = "http://127.0.0.1:8080"'
     yield '# logs = ["logs/*.log"]'
     yield ""
+    yield "# [migration]  # how it is tried: rows, previous_statements, metadata, waive"
+    yield "# [dependencies]  # requirements, report"
+    yield ""
+    yield "# [[secrets.allow]]  # what looks like a secret and is none"
+    yield '# rule = "*"'
+    yield '# path = "tests/**"'
+    yield '# reason = "made up for the tests; it opens nothing"'
+    yield ""
     yield "[evidence]  # the journals of the other parts"
     yield "max_age_hours = 24"
     for part in ("scenarios", "smoke", "load", "watch"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from gate.documents import schema, validate
 from gate.errors import GateError, UsageError
 from gate.facts.expected import load as load_expected
 from gate.release import load
-from harness.init import init, look
+from harness.init import init, look, render
 from harness.reference import EXAMPLE, MODULES
 
 
@@ -113,3 +116,15 @@ def test_the_shipped_example_says_of_the_reference_what_the_gate_is_told_of_it()
     for script in (subject.migration, subject.baseline):
         assert script is not None
         assert script.is_file()
+
+
+def test_everything_that_is_offered_in_a_remark_can_be_taken_up(tmp_path: Path) -> None:
+    """What a person uncomments must not be refused: remarks are checked by the schema like the rest."""
+    text = render(look(tmp_path, name="offered"), drafted=False)
+    settings = re.sub(r'^# (?=\[|"|[\w-]+ = )', "", text, flags=re.MULTILINE)
+    assert settings.count("\n") == text.count("\n")
+    document = tomllib.loads(settings)
+    validate(document, schema("golive"), where="golive.toml")
+    assert {"waiver", "secrets", "migration", "dependencies"} <= set(document)
+    assert document["modules"]["webhook-route"]["routes"]
+    assert document["gate"]["checks"] == ["golive_checks"]

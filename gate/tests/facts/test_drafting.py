@@ -7,11 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gate.errors import GateError, UsageError
 from gate.facts import catalog, comparison, throwaway
 from gate.facts.drafting import draft
-from gate.facts.expected import ExpectedSchema, parse, render
+from gate.facts.expected import (
+    PRIVILEGES,
+    ROW_SECURITY,
+    ExpectedColumn,
+    ExpectedForeignKey,
+    ExpectedIndex,
+    ExpectedSchema,
+    ExpectedTable,
+    parse,
+    render,
+)
 from gate.facts.throwaway import ThrowawayDatabase
 
 ODD_POSTGRES = """
@@ -228,3 +240,45 @@ def test_what_is_written_is_read_as_the_same(tmp_path: Path) -> None:
     assert again == seed
     secured = parse(SECURED, name="secured")
     assert parse(render(secured), name="secured") == secured
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(str.strip)
+columns = st.builds(
+    ExpectedColumn,
+    name=texts,
+    types=st.lists(texts, max_size=2).map(tuple),
+    nullable=st.none() | st.booleans(),
+    default=st.none() | texts,
+    accepts=st.lists(texts, max_size=2).map(tuple),
+)
+indexes = st.builds(
+    ExpectedIndex,
+    name=texts,
+    columns=st.lists(texts, min_size=1, max_size=2).map(tuple),
+    unique=st.booleans(),
+    where=st.none() | texts,
+)
+tables = st.builds(
+    ExpectedTable,
+    name=texts,
+    columns=st.lists(columns, max_size=3).map(lambda found: {column.name: column for column in found}),
+    indexes=st.lists(indexes, max_size=2).map(lambda found: {index.name: index for index in found}),
+    foreign_keys=st.lists(
+        st.builds(ExpectedForeignKey, columns=st.lists(texts, min_size=1, max_size=2).map(tuple), references=texts), max_size=2
+    ).map(tuple),
+    checks=st.dictionaries(texts, texts, max_size=2),
+    row_security=st.none() | st.sampled_from(ROW_SECURITY),
+    grants=st.dictionaries(texts, st.frozensets(st.sampled_from(PRIVILEGES), max_size=3), max_size=2),
+)
+schemas = st.builds(
+    ExpectedSchema,
+    name=st.just("drawn"),
+    schema=texts,
+    tables=st.lists(tables, min_size=1, max_size=2).map(lambda found: {table.name: table for table in found}),
+    roles=st.dictionaries(texts, st.booleans(), max_size=2),
+)
+
+
+@given(schemas)
+def test_any_schema_is_read_as_it_was_written_whatever_its_names_are(schema: ExpectedSchema) -> None:
+    assert parse(render(schema), name="drawn") == schema
