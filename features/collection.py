@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from features.expressions import StepError
-from features.gherkin_files import FeatureFile, read_feature_file
+from features.gherkin_files import FeatureFile, keep_documents, read_feature_file
 from features.lint import FEATURE_NAME, Finding, Library, check_feature, check_ids, check_steps, in_order, tags_known_to, walk
 from features.sources import DefinedStep, read_source
 
@@ -33,6 +33,9 @@ class CollectionLint:
     """
 
     def __init__(self, built_in: Path, *, folder: Path | None = None) -> None:
+        from pytest_bdd import gherkin_parser
+
+        keep_documents(gherkin_parser)
         self._built_in = built_in
         self._folder = folder
         self._said = ""

@@ -9,12 +9,11 @@ returns False fails.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_bdd.parsers import StepParser
 from pytest_bdd.steps import step as register
@@ -22,6 +21,9 @@ from pytest_bdd.steps import step as register
 from features.expectations import Mismatch
 from features.expressions import Expression, StepError
 from features.tables import Table
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["CucumberParser", "StepDefinition", "given", "then", "when"]
 
@@ -145,6 +147,9 @@ def _await(awaitable: Any) -> Any:
         return await awaitable
 
     if not _loops:
+        # Most runs have no async step: they need not pay for the import.
+        import asyncio
+
         _loops.append(asyncio.Runner())
     return _loops[0].run(wait())
 

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from features.expressions import StepError
 
-__all__ = ["Examples", "FeatureFile", "ScenarioText", "StepText", "keywords", "read_feature_file"]
+__all__ = ["Examples", "FeatureFile", "ScenarioText", "StepText", "keep_documents", "keywords", "read_feature_file"]
 
 _KINDS = {"Context": "given", "Action": "when", "Outcome": "then"}
 _SECTIONS = ("feature", "background", "rule", "scenario", "scenarioOutline", "examples")
@@ -72,6 +73,27 @@ class FeatureFile:
     faults: tuple[tuple[str, int, str], ...] = ()
 
 
+_documents: dict[str, Any] = {}
+
+
+def keep_documents(module: ModuleType) -> None:
+    """Lets a module that reads feature files by `Parser().parse(text)` put down what it read, so that nothing is read twice."""
+    ordinary = module.Parser
+    if hasattr(ordinary, "keeps_documents"):
+        return
+
+    class Keeping(ordinary):  # type: ignore[misc, valid-type]
+        keeps_documents = True
+
+        def parse(self, text: Any, *more: Any) -> Any:
+            document = super().parse(text, *more)
+            if isinstance(text, str):
+                _documents[text] = document
+            return document
+
+    module.Parser = Keeping  # type: ignore[attr-defined]
+
+
 def read_feature_file(path: Path) -> FeatureFile:
     """Never raises for what is in the file. Raises StepError when it cannot be opened, or no reader of Gherkin is installed."""
     try:
@@ -111,7 +133,7 @@ def _read(path: Path, text: str) -> FeatureFile:
     except ModuleNotFoundError as error:
         raise StepError(f"{error.name} is not installed, feature files cannot be read; pip install 'golive[scenarios]'") from None
     try:
-        document: Any = Parser().parse(text)
+        document: Any = _documents.get(text) or Parser().parse(text)
     except CompositeParserException as error:
         faults = tuple(("not-gherkin", item.location["line"], _sentence(item)) for item in error.errors)
         return FeatureFile(path=path, faults=faults)

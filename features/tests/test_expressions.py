@@ -106,6 +106,21 @@ def test_the_short_cut_by_the_beginning_decides_as_the_whole_expression_does(sou
     assert expression.matches(text) is whole
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'he says "a \\"b\\" c" twice to 11 98765-4321',
+        "he says 'it' 3 times to +55 (11) 98765-4321",
+        'he says "" once to 1133334444',
+    ],
+)
+def test_values_are_those_that_the_library_of_cucumber_expressions_finds(text: str) -> None:
+    expression = Expression("he says {string} {times} to {phone}")
+    found = expression.compiled.match(text)
+    assert found is not None
+    assert expression.values(text) == [argument.value for argument in found]
+
+
 def test_an_unknown_kind_is_one_clear_line() -> None:
     with pytest.raises(StepError, match="fone"):
         Expression("the {fone} rings").matches("the x rings")
