@@ -51,6 +51,9 @@ def schema(name: str) -> Mapping[str, Any]:
 def read(path: Path, schema_name: str) -> dict[str, Any]:
     """Reads a TOML file. Raises UsageError in one line: no such file, not text, not TOML, or not as the schema says."""
     try:
+        if not path.is_file():
+            # Reading a pipe would wait for somebody to write.
+            raise UsageError(f"{path}: is no file") if path.exists() else FileNotFoundError
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{path}: larger than {_LARGEST // 1_000_000} MB, which no such file is")
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -175,6 +177,13 @@ def test_a_link_that_leads_nowhere_is_no_absence(tmp_path: Path) -> None:
     assert find(None, tmp_path) is None
     (tmp_path / "golive.toml").symlink_to(tmp_path / "gone.toml")
     with pytest.raises(UsageError, match="no such file"):
+        find(None, tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_one_line(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "golive.toml")
+    with pytest.raises(UsageError, match="is no file"):
         find(None, tmp_path)
 
 
