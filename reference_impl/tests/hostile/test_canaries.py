@@ -78,9 +78,9 @@ def test_no_output_shows_what_was_planted_in_any_slot(fortress: Fortress) -> Non
         "apikey": words[2],
     }
     for status in ("400 Bad Request", "401 Unauthorized", "500 Internal Server Error"):
-        content = json.dumps(leaky | {"status": int(status[:3])}).encode()
-        head = f"HTTP/1.1 {status}\r\nX-Token: {words[3]}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-        fortress.wolf.bites("/message/sendText/", head.encode() + content)
+        told = json.dumps(leaky | {"status": int(status[:3])}).encode()
+        lines = [f"HTTP/1.1 {status}", f"X-Token: {words[3]}", "Content-Type: application/json", f"Content-Length: {len(told)}"]
+        fortress.wolf.bites("/message/sendText/", "\r\n".join([*lines, "", ""]).encode() + told)
         fortress.as_b("POST", "/messages", {"phone": phones[3], "message": words[8]})
     fortress.wolf.sleeps()
     # Slots of webhooks: known, unknown, wrong, poisoned.

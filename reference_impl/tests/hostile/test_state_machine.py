@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,12 +192,13 @@ def machine(system: System) -> type[RuleBasedStateMachine]:
                 if campaign.begun and not campaign.over:
                     self.ask("POST", f"/api/campaigns/{campaign.id}/resume")
                     path = f"/api/campaigns/{campaign.id}"
-                    system.eventually(
-                        lambda path=path: self.ask("GET", path).json()["status"] == "completed" or None, within_s=120
-                    )
+                    system.eventually(self.is_completed(path), within_s=120)
                     assert sorted(send["number"] for send in self.unit.sent() if send["number"] in campaign.phones) == sorted(
                         campaign.phones
                     )
+
+        def is_completed(self, path: str) -> Callable[[], bool]:
+            return lambda: bool(self.ask("GET", path).json()["status"] == "completed")
 
         # A code that nobody scans is thrown away after minutes, which the model leaves to the tests of onboarding.
         @precondition(lambda self: self.model.connection != "qr")
