@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ SEND = "message/sendText"
 UNITS = 3
 # So many of the kills come in the middle of a call for certain; of the others some will.
 CRASHES = 2
+QUESTIONS_AT_ONCE = 12
 _NINE_DIGITS = 100_000_000
 
 
@@ -118,6 +119,7 @@ class _Message:
     answered: set[str] = field(default_factory=set)
     first: Member | None = None
     settled: bool = False
+    over: bool = False
 
 
 class _Run:
@@ -403,10 +405,12 @@ class _Run:
             if view["status"] not in ("completed", "failed"):
                 return False
         sent = {send["number"] for send in await asyncio.to_thread(self._system.control.ledger)}
-        for message in self._messages:
-            status = await self._status(message)
-            if status in ("", "queued", "sending") or (status == "unknown" and message.number in sent):
-                return False
+        for message, status in await self._statuses([message for message in self._messages if not message.over]):
+            message.over = status in ("sent", "delivered", "read", "failed") or (
+                status == "unknown" and message.number not in sent
+            )
+        if not all(message.over for message in self._messages):
+            return False
         pending = await asyncio.to_thread(self._undelivered)
         return not pending and await self._connections_agree()
 
@@ -472,8 +476,8 @@ class _Run:
         deliveries = await asyncio.to_thread(control.deliveries)
         acknowledged = await asyncio.to_thread(self._acknowledged)
         asked = [
-            Asked(number=one.number, group=one.group, status=await self._status(one), answered=frozenset(one.answered))
-            for one in self._messages
+            Asked(number=one.number, group=one.group, status=status, answered=frozenset(one.answered))
+            for one, status in await self._statuses(self._messages)
         ]
         shown: Counter[str] = Counter()
         statuses: dict[str, str] = {}
@@ -561,6 +565,15 @@ class _Run:
             return ""
         found = await self._ask("GET", f"/messages/{min(message.answered)}", message.unit)
         return str(found["status"])
+
+    async def _statuses(self, messages: Sequence[_Message]) -> list[tuple[_Message, str]]:
+        turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
+
+        async def ask(message: _Message) -> tuple[_Message, str]:
+            async with turns:
+                return message, await self._status(message)
+
+        return list(await asyncio.gather(*(ask(message) for message in messages)))
 
     async def _conversations(self, unit: _Unit) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
         async for conversation in self._pages("/conversations", unit):
