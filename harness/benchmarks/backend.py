@@ -101,7 +101,10 @@ def serving(*, processes: int = PROCESSES) -> Iterator[Served]:
             "BOOTSTRAP_ADMIN_EMAIL": "bench@rehearsal.invalid",
             "LOG_FILE": str(scratch / "backend.log"),
             "WORKER_IN_PROCESS": "false",
-            "DATABASE_POOL_SIZE": str(CONNECTIONS // processes),
+            # One unit gets half of a process's connections at once, and there is only one here.
+            "DATABASE_POOL_SIZE": str(2 * CONNECTIONS // processes),
+            "ACCOUNT_REQUESTS_PER_SECOND": "100000",
+            "WEBHOOKS_PER_SECOND": "100000",
         }
         command = (sys.executable, "-m", "harness.cli", "backend", "serve", "--port", str(port), "--workers", str(processes))
         backend = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

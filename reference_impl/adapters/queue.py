@@ -115,7 +115,9 @@ class JobQueue:
         if self._app is None:
             return
         try:
-            await self._deferrer(task, key).defer_async(**_arguments(task, key))
+            # Asking first costs less than an insert that is refused, and of many wake-ups in a row all but one are.
+            if await self._not_waiting(task, [key]):
+                await self._deferrer(task, key).defer_async(**_arguments(task, key))
         except AlreadyEnqueued:
             return
         except ConnectorException:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -41,12 +42,69 @@ _RECIPIENT_STATUS = {
 }
 
 
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)
+
+
 def _record(kind: type[Record], row: Any) -> Record:
-    return kind(**{field.name: row[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{name: row[name] for name in _names(kind)})
 
 
 def _columns(table: sa.Table, kind: type[Any]) -> list[sa.Column[Any]]:
-    return [table.c[field.name] for field in fields(kind)]
+    return [table.c[name] for name in _names(kind)]
+
+
+# Statements of the hot paths are made once: making one anew takes as long as the database takes to answer it.
+def _given(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name)
+
+
+@functools.cache
+def _connection_where(column: str, lock: bool) -> sa.Select[Any]:
+    table = schema.unit_whatsapp_connections
+    statement = sa.select(*_columns(table, Connection)).where(table.c[column] == _given("value"))
+    if column == "instance_id":
+        statement = statement.where(table.c.provider == _given("provider"))
+    return statement.with_for_update() if lock else statement
+
+
+@functools.cache
+def _message_where(column: str, lock: bool) -> sa.Select[Any]:
+    table = schema.messages
+    statement = sa.select(*_columns(table, Message)).where(table.c.unit_id == _given("unit"), table.c[column] == _given("value"))
+    return statement.with_for_update() if lock else statement
+
+
+@functools.cache
+def _contact_with_phones() -> sa.Select[Any]:
+    table = schema.contacts
+    return (
+        sa.select(*_columns(table, Contact))
+        .where(table.c.unit_id == _given("unit"), table.c.phone.in_(sa.bindparam("phones", expanding=True)))
+        .order_by(table.c.created_at)
+        .limit(1)
+        .with_for_update()
+    )
+
+
+@functools.cache
+def _conversation_goes_on() -> sa.Update:
+    table, open_one = schema.conversations, schema.conversations.alias("open_one")
+    found = (
+        sa.select(open_one.c.id)
+        .where(open_one.c.contact_id == _given("contact"), open_one.c.unit_id == _given("unit"), open_one.c.status == "open")
+        .order_by(open_one.c.created_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    moment = sa.bindparam("moment", type_=table.c.updated_at.type)
+    return sa.update(table).where(table.c.id == found).values(last_message_at=moment, updated_at=moment).returning(table.c.id)
+
+
+@functools.cache
+def _new_message(dialect: str) -> sa.Insert:
+    insert = sqlite.insert(schema.messages) if dialect == "sqlite" else postgresql.insert(schema.messages)
+    return insert.on_conflict_do_nothing().returning(schema.messages.c.id)
 
 
 class _Repository:
@@ -56,8 +114,10 @@ class _Repository:
     def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         return sqlite.insert(table) if self._connection.dialect.name == "sqlite" else postgresql.insert(table)
 
-    async def _one(self, kind: type[Record], statement: sa.Executable) -> Record | None:
-        row = (await self._connection.execute(statement)).mappings().first()
+    async def _one(
+        self, kind: type[Record], statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Record | None:
+        row = (await self._connection.execute(statement, parameters)).mappings().first()
         return None if row is None else _record(kind, row)
 
     async def _all(self, kind: type[Record], statement: sa.Executable) -> list[Record]:
@@ -192,11 +252,11 @@ class Connections(_Repository):
         )
 
     async def of_unit(self, unit_id: UUID, *, lock: bool = False) -> Connection | None:
-        return await self._one(Connection, self._locked(sa.select(self._table).where(self._table.c.unit_id == unit_id), lock))
+        return await self._one(Connection, _connection_where("unit_id", lock), {"value": unit_id})
 
     async def by_instance(self, instance_id: str, provider: str, *, lock: bool = False) -> Connection | None:
-        statement = sa.select(self._table).where(self._table.c.instance_id == instance_id, self._table.c.provider == provider)
-        return await self._one(Connection, self._locked(statement, lock))
+        found = {"value": instance_id, "provider": provider}
+        return await self._one(Connection, _connection_where("instance_id", lock), found)
 
     async def by_secret(self, secret: str, provider: str) -> Connection | None:
         """Only for bodies that name no instance; whoever knows an instance compares its secret in constant time instead."""
@@ -259,9 +319,6 @@ class Connections(_Repository):
             .values(next_send_at=moment)
         )
 
-    def _locked(self, statement: sa.Select[Any], lock: bool) -> sa.Select[Any]:
-        return statement.with_for_update() if lock else statement
-
 
 class Contacts(_Repository):
     _table = schema.contacts
@@ -274,13 +331,7 @@ class Contacts(_Repository):
         """
         table = self._table
         if phone is not None and len(variants) > 1:
-            other = (
-                sa.select(table)
-                .where(table.c.unit_id == unit_id, table.c.phone.in_(variants))
-                .order_by(table.c.created_at)
-                .limit(1)
-            )
-            found = await self._one(Contact, other.with_for_update())
+            found = await self._one(Contact, _contact_with_phones(), {"unit": unit_id, "phones": list(variants)})
             if found is not None:
                 return found
         insert = self._insert(table).values(
@@ -335,18 +386,9 @@ class Conversations(_Repository):
     async def open_of(self, contact: Contact, now: datetime) -> UUID:
         """The contact's open conversation, made if need be. The contact must be locked."""
         table = self._table
-        found = (
-            await self._connection.execute(
-                sa.select(table.c.id)
-                .where(table.c.contact_id == contact.id, table.c.unit_id == contact.unit_id, table.c.status == "open")
-                .order_by(table.c.created_at)
-                .limit(1)
-            )
-        ).scalar()
+        given = {"contact": contact.id, "unit": contact.unit_id, "moment": now}
+        found = (await self._connection.execute(_conversation_goes_on(), given)).scalar()
         if found is not None:
-            await self._connection.execute(
-                sa.update(table).where(table.c.id == found).values(last_message_at=now, updated_at=now)
-            )
             return UUID(str(found))
         conversation_id = uuid4()
         await self._connection.execute(
@@ -387,27 +429,20 @@ class Messages(_Repository):
 
     async def add(self, message: Message, *, provider: str) -> bool:
         """False when the unit has this provider id or this client key already; then nothing is stored."""
-        values = {field.name: getattr(message, field.name) for field in fields(message)}
-        statement = (
-            self._insert(self._table).values(**values, provider=provider).on_conflict_do_nothing().returning(self._table.c.id)
-        )
-        return (await self._connection.execute(statement)).first() is not None
+        values = {name: getattr(message, name) for name in _names(Message)} | {"provider": provider}
+        statement = _new_message(self._connection.dialect.name)
+        return (await self._connection.execute(statement, values)).first() is not None
 
     async def get(self, unit_id: UUID, message_id: UUID, *, lock: bool = False) -> Message | None:
-        table = self._table
-        statement = self._select().where(table.c.unit_id == unit_id, table.c.id == message_id)
-        return await self._one(Message, statement.with_for_update() if lock else statement)
+        return await self._one(Message, _message_where("id", lock), {"unit": unit_id, "value": message_id})
 
     async def by_client_id(self, unit_id: UUID, client_message_id: str) -> Message | None:
-        table = self._table
         return await self._one(
-            Message, self._select().where(table.c.unit_id == unit_id, table.c.client_message_id == client_message_id)
+            Message, _message_where("client_message_id", lock=False), {"unit": unit_id, "value": client_message_id}
         )
 
     async def by_external_id(self, unit_id: UUID, external_id: str, *, lock: bool = False) -> Message | None:
-        table = self._table
-        statement = self._select().where(table.c.unit_id == unit_id, table.c.external_id == external_id)
-        return await self._one(Message, statement.with_for_update() if lock else statement)
+        return await self._one(Message, _message_where("external_id", lock), {"unit": unit_id, "value": external_id})
 
     async def known_external_ids(self, unit_id: UUID, external_ids: Iterable[str]) -> set[str]:
         table = self._table
