@@ -92,7 +92,7 @@ class Result:
     difference: Difference | None = None
 
     def answers(self) -> tuple[Answer, ...]:
-        """Every id that was answered or should have been, what stops the release first, then by severity and id."""
+        """Every id that was answered or should have been: what stops the release first, then by severity, reach and id."""
         outcomes = _worst_by_id(self.outcomes)
         found: dict[str, tuple[Standing, str]] = {}
         for standing, findings in (
@@ -122,12 +122,13 @@ class Result:
             for item, (standing, why) in found.items()
         ]
         standings, severities = list(Standing), list(Severity)
-        return tuple(
-            sorted(
-                answers,
-                key=lambda answer: (standings.index(answer.standing), severities.index(answer.severity), answer.id),
-            )
-        )
+
+        def order(answer: Answer) -> tuple[int, int, int, str]:
+            # What kept others from being asked is as bad as the worst of them.
+            harm = [answer.severity, *(outcomes[item].severity for item in answer.followers)]
+            return standings.index(answer.standing), min(map(severities.index, harm)), -len(answer.followers), answer.id
+
+        return tuple(sorted(answers, key=order))
 
     def headline(self) -> str:
         """The decision and why, in one line: `NO-GO: something that is required failed; 20 of 23 passed, by the policy gate`."""

@@ -110,3 +110,14 @@ def test_a_verdict_says_everything_in_json() -> None:
         "waived": [],
         "noted": [],
     }
+
+
+def test_what_was_not_asked_keeps_its_cause_and_can_be_no_pass() -> None:
+    not_asked = Outcome(
+        id="schema.b", status=Status.ERROR, reason="not asked, because of schema.a", observed_at=NOW, cause="schema.a"
+    )
+    assert Outcome.from_json(not_asked.as_json()) == not_asked
+    assert "cause" not in replace(not_asked, cause="").as_json()
+    for status in (Status.PASS, Status.WARN, Status.SKIP):
+        with pytest.raises(ValueError, match=f"what was not asked cannot be {status}"):
+            replace(not_asked, status=status, evidence=(Evidence(label="rows", value=1),))

@@ -121,3 +121,11 @@ def test_who_was_not_asked_because_of_something_advisory_is_shown_for_itself() -
     verdict = judge((down, other), Policy(name="p", advisory=("load.*",)), TODAY)
     found = commands(render("github", Result(outcomes=(down, other), verdict=verdict)))
     assert ("error", "schema.b") in [(kind, properties["title"]) for kind, properties, _ in found]
+
+
+def test_a_cause_is_as_bad_as_the_worst_that_it_kept_from_being_asked() -> None:
+    cause = replace(outcome("schema.z", Status.ERROR, "cannot reach the database"), severity=Severity.MINOR)
+    critical = replace(outcome("schema.b", Status.ERROR, "not asked"), severity=Severity.CRITICAL, cause="schema.z")
+    others = [replace(outcome(f"flow.n-{number}", Status.ERROR), severity=Severity.MAJOR) for number in range(3)]
+    found = commands(render("github", result(cause, critical, *others)))
+    assert found[1][1]["title"] == "schema.z"
