@@ -8,6 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from reference_impl.bootstrap import build
+from reference_impl.entrypoints.description import described
+from reference_impl.settings import Settings
 from reference_impl.tests.hostile.fortress import Fortress, Tenant
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process]
@@ -30,7 +33,10 @@ BODIES: dict[str, Any] = {
 
 
 def with_ids(fortress: Fortress) -> list[tuple[str, str]]:
-    paths = fortress.ask("GET", "/openapi.json").json()["paths"]
+    return named_by_id(fortress.ask("GET", "/openapi.json").json()["paths"])
+
+
+def named_by_id(paths: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (method.upper(), path)
         for path, methods in paths.items()
@@ -103,6 +109,20 @@ def test_row_14_a_cursor_of_another_unit_shows_nothing_of_it(fortress: Fortress)
     answer = fortress.as_a("GET", f"/contacts?limit=100&cursor={cursor}")
     assert answer.status == 200
     assert fortress.b.ids["contact_id"].encode() not in answer.body
+
+
+def test_row_14_a_new_route_without_its_rule_is_noticed(fortress: Fortress) -> None:
+    app = build(Settings.from_environment(fortress.environment)).app
+    assert {f"{method} {path}" for method, path in named_by_id(described(app)["paths"])} == set(BODIES)
+    app.openapi_schema = None
+
+    def back_door(unit: str) -> str:
+        return unit
+
+    app.add_api_route("/units/{unit}/back-door", back_door, methods=["GET"])
+    assert {f"{method} {path}" for method, path in named_by_id(described(app)["paths"])} - set(BODIES) == {
+        "GET /units/{unit}/back-door"
+    }
 
 
 @pytest.mark.parametrize("field", ["unitId", "unit_id", "unit"])
