@@ -415,7 +415,8 @@ def _advice(text: str, step: StepText, library: Library, language: str) -> str:
     """The nearest steps, and a step ready to be filled in."""
     near = library.nearest(text, step.kind)
     lines = ["nearest: " + near[0], *(f"         {other}" for other in near[1:])] if near else []
-    return "\n".join([*lines, "or define it:", *snippet(text, step, language).splitlines()])
+    where = f"or define it in a file of the folder steps, after from features.steps import {step.kind or 'given'}:"
+    return "\n".join([*lines, where, *snippet(text, step, language).splitlines()])
 
 
 def snippet(text: str, step: StepText, language: str = "en") -> str:

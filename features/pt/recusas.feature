@@ -9,4 +9,8 @@ Funcionalidade: Eventos que não pertencem a ninguém
     Então a resposta é 200 com o aviso "unknown_instance"
     Quando uma mensagem de cliente chega para a segunda unidade, que não tem conexão
     Então a resposta é 200 com o aviso "unknown_instance"
+    E a resposta contém
+      """json
+      {"received": true, "warning": "unknown_instance"}
+      """
     E nenhuma destas mensagens é guardada em nenhuma das unidades

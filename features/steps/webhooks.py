@@ -7,6 +7,7 @@ import uuid
 
 from features.backend import Answer
 from features.expectations import same
+from features.matching import expect_json
 from features.provider import Courier
 from features.recording import Observe
 from features.steps import given, then, when
@@ -76,6 +77,12 @@ def tolerated(warning: str, answer: Answer, evidence: Observe) -> None:
     answer.expect(200)
     same("received", expected=True, seen=answer.value("received"), request_id=answer.request_id)
     same("warning", expected=warning, seen=answer.value("warning"), request_id=answer.request_id)
+    evidence("answer", answer.status)
+
+
+@then("the answer holds", "a resposta contém")
+def answer_holds(docstring: str, answer: Answer, evidence: Observe) -> None:
+    expect_json(docstring, answer.body, what=f"{answer.request}, answer {answer.status}", request_id=answer.request_id)
     evidence("answer", answer.status)
 
 

@@ -65,7 +65,8 @@ def test_an_undefined_step_comes_with_the_nearest_ones_and_a_ready_snippet(write
     assert undefined.line == 5
     nearest, *rest = undefined.hint.splitlines()
     assert nearest == "nearest: {phone} buys for {money}"
-    code = "\n".join(rest[rest.index("or define it:") + 1 :])
+    assert rest[-4] == "or define it in a file of the folder steps, after from features.steps import when:"
+    code = "\n".join(rest[-3:])
     assert code.startswith('@when("{phone} purchases for {money} {times}")\ndef purchases_for')
     assert "(phone: str, money: Decimal, times: int) -> None:" in code
     compile(code, "snippet", "exec")
@@ -74,7 +75,7 @@ def test_an_undefined_step_comes_with_the_nearest_ones_and_a_ready_snippet(write
 def test_at_most_three_steps_are_named_as_nearest(write: Write) -> None:
     folder = write(SOUND.replace("Given a shop", "Given a unit that is not connected to WhatsApp"))
     [undefined] = [finding for finding in lint_paths([folder]).findings if finding.rule == "undefined-step"]
-    near = undefined.hint.partition("or define it:")[0].splitlines()
+    near = undefined.hint.partition("or define it")[0].splitlines()
     assert near[0] == "nearest: a unit that is connected to WhatsApp"
     assert len(near) == 3
 
