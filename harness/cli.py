@@ -1048,6 +1048,21 @@ def backend_worker() -> int:
     return 0
 
 
+@backend.command("replay")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the oldest first.")
+def backend_replay(limit: int) -> int:
+    """Queue the deliveries in quarantine for a worker, to be processed again; settings come from the environment.
+
+    \b
+    Examples:
+      DATABASE_URL=postgresql://localhost/golive … golive backend replay --limit 500
+    """
+    from harness.reference import replay
+
+    click.echo(f"{replay(os.environ, limit=limit)} deliveries queued")
+    return 0
+
+
 @backend.command("check-config")
 @click.option("--env-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read settings from this file.")
 def backend_check_config(env_file: Path | None) -> int:

@@ -5,6 +5,7 @@ The only module that knows `reference_impl`. What it tells others are names, pat
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import socket
@@ -38,6 +39,7 @@ __all__ = [
     "Variant",
     "migrate",
     "preload",
+    "replay",
     "serve",
     "settings_faults",
     "start",
@@ -334,6 +336,14 @@ def work(environment: Mapping[str, str], *, skew_s: float = 0.0) -> None:
 
     with _in_one_line():
         run_worker(_settings(environment), SkewedClock(skew_s) if skew_s else None)
+
+
+def replay(environment: Mapping[str, str], *, limit: int) -> int:
+    """Queues deliveries in quarantine to be processed again; how many. Raises HarnessError when the settings cannot be used."""
+    from reference_impl.bootstrap import build
+
+    with _in_one_line():
+        return asyncio.run(build(_settings(environment)).replay(limit))
 
 
 def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:

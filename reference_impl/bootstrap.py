@@ -266,6 +266,12 @@ class Backend:
         async with AsyncExitStack() as stack:
             await self._open(stack)
 
+    async def replay(self, limit: int) -> int:
+        """Queues the oldest deliveries in quarantine for a worker, at most `limit`; how many."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            return len(await self.services.inbound.replay_all(limit))
+
     async def run_worker(self) -> None:
         """Works until cancelled."""
         async with AsyncExitStack() as stack:

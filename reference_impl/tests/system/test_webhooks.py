@@ -239,3 +239,13 @@ def test_a_media_message_keeps_type_and_caption(system: System) -> None:
     )
     (message,) = unit.messages_with(phone)
     assert (message["type"], message["caption"], message["content"]) == ("image", "look", "look")
+
+
+@pytest.mark.postgres
+def test_a_worker_replays_what_is_in_quarantine(on_postgres: System) -> None:
+    unit = on_postgres.shared()
+    assert unit.deliver("some.future.event", {"new": True}).json()["warning"] == "quarantined"
+    kept = "SELECT id, replays FROM webhook_quarantine WHERE event = 'some.future.event' ORDER BY received_at DESC LIMIT 1"
+    (row,) = on_postgres.rows(kept)
+    assert row["id"] in on_postgres.run(on_postgres.backend.services.inbound.replay_all(10_000))
+    on_postgres.eventually(lambda: on_postgres.rows(kept)[0]["replays"] == row["replays"] + 1)
