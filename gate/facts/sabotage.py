@@ -141,10 +141,10 @@ def _world(name: str, subject: Subject, stages: SimpleQueue[str] | None, facts: 
     elif name == "repository":
         if subject.repository is None:
             raise GateError("the subject names no repository to break")
-        # Commits are made for those alone that look at them.
-        commits = "released..HEAD" if "history_scan" in facts else ""
-        with _copy_of_repository(subject.repository, committed=bool(commits)) as repository:
-            yield repository, replace(subject, repository=repository.path, commits=commits)
+        # Who looks at files alone needs no commit of them.
+        committed = not set(facts) <= {"repository_scan", "locked"}
+        with _copy_of_repository(subject.repository, committed=committed) as repository:
+            yield repository, replace(subject, repository=repository.path, commits="released..HEAD" if committed else "")
     elif name == "package":
         if not subject.artefacts:
             raise GateError("the subject names no built package to break")
