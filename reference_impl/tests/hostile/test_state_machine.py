@@ -254,7 +254,12 @@ def explored(system: System, *, examples: int, steps: int) -> None:
         # A failure is told by its steps; making them fewer would take as long again as finding it.
         phases=(Phase.generate,),
     )
-    run_state_machine_as_test(machine(system), settings=chosen)
+    try:
+        run_state_machine_as_test(machine(system), settings=chosen)
+    finally:
+        # What is under way when a mistake was found ends before the backend is stopped, which would wait for it.
+        system.control.withdraw()
+        system.pace.let_pass(300)
 
 
 def test_whatever_is_done_in_whatever_order_the_unit_is_as_the_model_says(tmp_path: Path) -> None:
