@@ -1,8 +1,9 @@
 """The users of the load run. The only module that imports locust, whose import patches the process: never import it elsewhere.
 
 Settings come from the environment, for a command line can be read by every process of the machine:
-GOLIVE_LOAD_PLAN (JSON: units, recipients, mark, email, pause_s, duration_s) and GOLIVE_LOAD_PASSWORD. Every answer is written,
-unrounded, as one JSON line to the file in GOLIVE_LOAD_RECORDS: locust's own statistics round latencies to two digits.
+GOLIVE_LOAD_PLAN (JSON: units, recipients, mark, email, pause_s, duration_s, enough, extra_s) and GOLIVE_LOAD_PASSWORD. Every
+answer is written, unrounded, as one JSON line to the file in GOLIVE_LOAD_RECORDS: locust's own statistics round latencies to two
+digits.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ LOGIN = "POST /admin/login"
 _NUMBERS = itertools.count()
 _LOGIN: dict[str, str] = {}
 _ASKED = Event()
+_ANSWERED = itertools.count(1)
+_ENOUGH = Event()
 
 
 def write_down(
@@ -41,9 +44,18 @@ def write_down(
         "accepted": bool(message) and exception is None and _accepted(response),
     }
     _RECORDS.write(json.dumps(record) + "\n")
+    if name != LOGIN and next(_ANSWERED) >= int(PLAN["enough"]):
+        _ENOUGH.set()
 
 
 events.request.add_listener(write_down)  # type: ignore[no-untyped-call]
+
+
+def _end(runner: Any, after_s: float) -> None:
+    gevent.sleep(after_s)
+    if after_s:
+        _ENOUGH.wait(float(PLAN["extra_s"]))
+    runner.quit()
 
 
 def _accepted(response: Any) -> bool:
@@ -76,7 +88,7 @@ class Agent(FastHttpUser):
         body = answer.json() if answer.status_code == 200 else {}
         _LOGIN["token"] = str(body.get("accessToken", ""))
         # locust's own time limit runs from before the log-in: on a busy machine nothing of a short load would be left.
-        gevent.spawn_later(float(PLAN["duration_s"]) if _LOGIN["token"] else 0.0, self.environment.runner.quit)
+        gevent.spawn(_end, self.environment.runner, 0.0 if not _LOGIN["token"] else float(PLAN["duration_s"]))
         _ASKED.set()
 
     @task(3)

@@ -232,6 +232,7 @@ class _Load(threading.Thread):
                 units=self._rehearsal.units,
                 mark=self._rehearsal.mark,
                 workdir=self._rehearsal.workdir,
+                enough=self._rehearsal.thresholds.requests,
             )
         except BaseException as error:
             self._error = error

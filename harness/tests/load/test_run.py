@@ -151,6 +151,21 @@ def test_a_real_load_is_driven_judged_and_written_down(here: World, tmp_path: Pa
 
 
 @pytest.mark.process
+def test_a_load_goes_on_until_enough_is_answered_to_be_judged(here: World, tmp_path: Path) -> None:
+    unit = here.backend.add_unit(connected=True)
+    short = Traffic(users=1, duration_s=0.01, recipients=[RECIPIENT], pause_s=0.02)
+    few, enough = (
+        [
+            record
+            for record in drive(here.target, short, units=[unit], mark=mark, workdir=tmp_path, enough=count)
+            if record.message
+        ]
+        for mark, count in (("few", 0), ("enough", 60))
+    )
+    assert len(few) < 30 < len(enough)
+
+
+@pytest.mark.process
 def test_messages_that_are_sent_twice_are_found(here: World, tmp_path: Path) -> None:
     here.backend.add_unit(connected=True)
     here.backend.faults.double_sends = True

@@ -86,7 +86,9 @@ def _rehearse(releases: Releases, tmp_path: Path, **options: Any) -> dict[str, O
     return {outcome.id.removeprefix("rollback."): outcome for outcome in outcomes}
 
 
-def _a_few_requests(target: Target, traffic: Traffic, *, units: Sequence[str], mark: str, workdir: Path) -> list[Record]:
+def _a_few_requests(
+    target: Target, traffic: Traffic, *, units: Sequence[str], mark: str, workdir: Path, enough: int
+) -> list[Record]:
     """A load of a few requests in this process, for what is not about the load."""
     records = []
     with Session(target) as session:
