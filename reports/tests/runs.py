@@ -70,6 +70,7 @@ PARTS: Mapping[str, list[str]] = {
         "config.strength",
         "secrets.repository",
         "secrets.logs",
+        "code.columns-exist",
         "evidence.scenarios-bound",
     ],
     "scenarios": list(SCENARIOS),
