@@ -1,6 +1,6 @@
 """The official language service of Cucumber, which its extension for VS Code runs, knows every step of the library.
 
-It reads Python files by itself. `tox -e editor` installs it; without it these tests are skipped, or fail when they are required.
+It reads Python files by itself. `tox -e editor` has it installed; elsewhere these tests are skipped.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SCRIPT = Path(__file__).with_name("language_service.mjs")
 # Read now: tests see no setting of whoever runs them.
 _REQUIRED = os.environ.get("GOLIVE_REQUIRE_EDITOR") == "1"
 _FOLDER = os.environ.get("GOLIVE_LANGUAGE_SERVICE", "")
+_INSTALLING_SECONDS = 300
+PACKAGE = "@cucumber/language-service@1.7.0"
 
 PORTUGUESE = """# language: pt
 Funcionalidade: Escrever
@@ -37,15 +39,33 @@ Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ask() -> Ask:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the service is installed: `GOLIVE_LANGUAGE_SERVICE`, or a new one when the editor is required."""
+    if _FOLDER:
+        return Path(_FOLDER)
+    if not _REQUIRED:
+        pytest.skip("GOLIVE_LANGUAGE_SERVICE names no folder with the service; GOLIVE_REQUIRE_EDITOR=1 has it installed")
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.fail("node and npm are needed, and one of them is not installed")
+    folder = tmp_path_factory.mktemp("editor")
+    (folder / "package.json").write_text('{"private": true}')
+    # In the folder, not with --prefix: that would hide the machine's own settings of npm. Without scripts: nothing is built.
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    try:
+        done = subprocess.run(
+            ["npm", "install", *options, PACKAGE], cwd=folder, capture_output=True, text=True, timeout=_INSTALLING_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install {PACKAGE} within {_INSTALLING_SECONDS} s")
+    if done.returncode:
+        pytest.skip(f"npm could not install {PACKAGE}: {done.stderr.strip().splitlines()[-1:]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(folder: Path) -> Ask:
     """Asks the language service about some files of steps and some features."""
-    installed = _FOLDER and (Path(_FOLDER) / "node_modules" / "@cucumber" / "language-service").is_dir()
-    if shutil.which("node") is None or not installed:
-        missing = "node is not installed" if shutil.which("node") is None else "GOLIVE_LANGUAGE_SERVICE names no folder with it"
-        reason = f"no language service of Cucumber: {missing}; `tox -e editor` installs it"
-        if _REQUIRED:
-            pytest.fail(reason)
-        pytest.skip(reason)
+    assert (folder / "node_modules" / "@cucumber" / "language-service").is_dir()
 
     def ask(*features: Path, sources: list[Path] | None = None, kinds: list[dict[str, str]] | None = None) -> dict[str, Any]:
         files = [FEATURES / "expressions.py", *sorted((FEATURES / "steps").glob("*.py"))] if sources is None else sources
@@ -57,7 +77,12 @@ def ask() -> Ask:
             "at": {"text": PORTUGUESE, "line": 3},
         }
         done = subprocess.run(
-            ["node", str(SCRIPT), _FOLDER], input=json.dumps(question), capture_output=True, text=True, timeout=120, check=False
+            ["node", str(SCRIPT), str(folder)],
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
