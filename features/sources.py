@@ -328,32 +328,24 @@ def _equal(expected: str, text: str) -> bool:
     return expected == text
 
 
-def _by_parse(pattern: str) -> Callable[[str], bool]:
-    @functools.cache
-    def compiled() -> Callable[[str], object]:
-        import parse
+def _by_parse(pattern: str) -> Callable[[str], object]:
+    import parse
 
-        return parse.compile(pattern).parse  # type: ignore[no-any-return]
-
-    def matches(text: str) -> bool:
-        try:
-            return bool(compiled()(text))
-        except ValueError:
-            return False
-
-    return matches
+    return parse.compile(pattern).parse  # type: ignore[no-any-return]
 
 
-def _by_cfparse(pattern: str) -> Callable[[str], bool]:
-    @functools.cache
-    def compiled() -> Callable[[str], object]:
-        from parse_type import cfparse
+def _by_cfparse(pattern: str) -> Callable[[str], object]:
+    from parse_type import cfparse
 
-        return cfparse.Parser(pattern).parse  # type: ignore[no-any-return]
+    return cfparse.Parser(pattern).parse  # type: ignore[no-any-return]
+
+
+def _when_first_used(compiler: Callable[[str], Callable[[str], object]], pattern: str) -> Callable[[str], bool]:
+    compiled = functools.cache(compiler)
 
     def matches(text: str) -> bool:
         try:
-            return bool(compiled()(text))
+            return bool(compiled(pattern)(text))
         except ValueError:
             return False
 
@@ -371,8 +363,8 @@ def _by_re(pattern: str) -> Callable[[str], bool]:
 
 
 _PARSERS: Mapping[str, Callable[[str], Callable[[str], bool]]] = {
-    "parse": _by_parse,
-    "cfparse": _by_cfparse,
+    "parse": functools.partial(_when_first_used, _by_parse),
+    "cfparse": functools.partial(_when_first_used, _by_cfparse),
     "re": _by_re,
     "string": lambda text: functools.partial(_equal, text),
 }

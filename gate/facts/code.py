@@ -8,12 +8,11 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from gate.errors import GateError
 from gate.facts.subject import Subject
 
-__all__ = ["Bypass", "Code", "nodes_of", "read", "released_files"]
+__all__ = ["Code", "Spot", "nodes_of", "read", "released_code"]
 
 _PARSER = threading.Lock()
 _NOT_RELEASED = {"tests", "test", "__tests__", "node_modules", "__pycache__", "site-packages", "build", "dist"}
@@ -39,7 +38,9 @@ _IN_SCRIPTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bypass:
+class Spot:
+    """A place in released code, and what was found there."""
+
     file: str
     line: int
     what: str
@@ -57,24 +58,20 @@ class Code:
 
     files: int
     lines: int
-    bypasses: tuple[Bypass, ...]
+    bypasses: tuple[Spot, ...]
     words: frozenset[str]
     settings: frozenset[str]
 
 
 def read(subject: Subject) -> Code:
-    """Looks through every source file below the subject's roots, without its tests. Raises GateError when there is none."""
+    """Raises GateError when there is no source to look through, or it cannot be read."""
     files = lines = 0
-    bypasses: list[Bypass] = []
+    bypasses: list[Spot] = []
     words: set[str] = set()
     settings: set[str] = set()
-    for name, path in released_files(subject):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GateError(f"{name}: cannot be read ({type(error).__name__})") from error
+    for name, text in released_code(subject):
         files, lines = files + 1, lines + text.count("\n")
-        if path.suffix == ".py":
+        if name.endswith(".py"):
             nodes = nodes_of(text, name)
             found = _in_python(nodes)
             words |= {word for node in nodes if (word := _name_of_setting(node))}
@@ -83,21 +80,30 @@ def read(subject: Subject) -> Code:
             found = _in_script(text)
             settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
             words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
-        bypasses += [Bypass(file=name, line=line, what=what) for line, what in found]
-    if not files:
-        raise GateError("no released source code was found to look through; name its folders (repository.source)")
+        bypasses += [Spot(file=name, line=line, what=what) for line, what in found]
     return Code(
         files=files, lines=lines, bypasses=tuple(bypasses), words=frozenset(words | settings), settings=frozenset(settings)
     )
 
 
-def released_files(subject: Subject) -> Iterator[tuple[str, Path]]:
-    """Every source file below the subject's roots, without its tests, by its name with the root's."""
+def released_code(subject: Subject) -> Iterator[tuple[str, str]]:
+    """The text of every source file below the subject's roots, without its tests, by its name with the root's.
+
+    Raises GateError for a file that cannot be read, and when there was none.
+    """
+    files = 0
     for root in subject.source_roots:
         for path in sorted(root.rglob("*")):
             inside = path.relative_to(root)
             if path.suffix in _ENDINGS and not _NOT_RELEASED & set(inside.parts[:-1]) and path.is_file():
-                yield f"{root.name}/{inside.as_posix()}", path
+                files, name = files + 1, f"{root.name}/{inside.as_posix()}"
+                try:
+                    text = path.read_text(encoding="utf-8")
+                except (OSError, UnicodeDecodeError) as error:
+                    raise GateError(f"{name}: cannot be read ({type(error).__name__})") from error
+                yield name, text
+    if not files:
+        raise GateError("no released source code was found to look through; name its folders (repository.source)")
 
 
 @functools.lru_cache(maxsize=512)

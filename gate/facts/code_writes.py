@@ -6,10 +6,8 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from gate.errors import GateError
-from gate.facts.code import nodes_of, released_files
+from gate.facts.code import nodes_of, released_code
 from gate.facts.subject import Subject
 
 __all__ = ["CodeWrites", "Write", "read"]
@@ -56,17 +54,14 @@ def read(subject: Subject) -> CodeWrites:
     writes: list[Write] = []
     created: set[str] = set()
     files = 0
-    for name, path in released_files(subject):
+    for name, text in released_code(subject):
         files += 1
-        text = _text(path, name)
-        found = _in_python(nodes_of(text, name)) if path.suffix == ".py" else _in_script(text)
+        found = _in_python(nodes_of(text, name)) if name.endswith(".py") else _in_script(text)
         for line, table, column, sure in found:
             if column:
                 writes.append(Write(file=name, line=line, table=table.lower(), column=column, sure=sure))
             else:
                 created.add(table.lower())
-    if not files:
-        raise GateError("no released source code was found to look through; name its folders in source_roots")
     return CodeWrites(files=files, writes=tuple(dict.fromkeys(writes)), created=frozenset(created))
 
 
@@ -165,10 +160,3 @@ def _after_value(text: str, place: int) -> int:
             return place
         place += 1
     return place
-
-
-def _text(path: Path, name: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GateError(f"{name}: cannot be read ({type(error).__name__})") from error

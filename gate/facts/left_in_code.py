@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gate.errors import GateError
-from gate.facts.code import nodes_of, released_files
+from gate.facts.code import Spot, nodes_of, released_code
 from gate.facts.subject import Subject
 
-__all__ = ["LeftInCode", "Spot", "read"]
+__all__ = ["LeftInCode", "read"]
 
 _DEBUGGERS = {"pdb", "ipdb", "pudb", "debugpy", "pydevd", "wdb", "rpdb", "remote_pdb"}
 _SWITCHES = {"debug": True, "reload": True, "verify": False, "check_hostname": False}
@@ -48,16 +47,6 @@ _SWAPS_IN_SCRIPTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
-    file: str
-    line: int
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftInCode:
     """`debugging` should not be released; `swaps` go to another database in silence."""
 
@@ -71,13 +60,9 @@ def read(subject: Subject) -> LeftInCode:
     debugging: list[Spot] = []
     swaps: list[Spot] = []
     files = 0
-    for name, path in released_files(subject):
+    for name, text in released_code(subject):
         files += 1
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GateError(f"{name}: cannot be read ({type(error).__name__})") from error
-        if path.suffix == ".py":
+        if name.endswith(".py"):
             nodes = nodes_of(text, name)
             debugging += [Spot(file=name, line=line, what=what) for line, what in _debugging(nodes)]
             swaps += [Spot(file=name, line=line, what=what) for line, what in _swaps(nodes)]
@@ -88,8 +73,6 @@ def read(subject: Subject) -> LeftInCode:
                         Spot(file=name, line=text.count("\n", 0, match.start()) + 1, what=what)
                         for match in pattern.finditer(text)
                     ]
-    if not files:
-        raise GateError("no released source code was found to look through; name its folders in source_roots")
     return LeftInCode(files=files, debugging=tuple(debugging), swaps=tuple(swaps))
 
 
