@@ -51,6 +51,8 @@ __all__ = [
 ADMIN_EMAIL = "admin@rehearsal.invalid"
 PACKAGE = Path(str(resources.files("reference_impl")))
 LOG = "backend.log"
+# What `subject` says of the reference, as a golive.toml says it of a backend that is not ours.
+EXAMPLE = PACKAGE / "golive.toml"
 # The factory of the store that contacts are kept in, by its import string.
 DATASTORE = "reference_impl.adapters.contact_store:open_store"
 # Not a setting of the backend: it opens the fake's control plane.
@@ -81,9 +83,6 @@ LINT_WAIVERS = (
     ),
 )
 # The modules by the names that the application uses, and the routes that are there because of them.
-# The same, as a golive.toml says it of a backend that is not ours.
-EXAMPLE = PACKAGE / "golive.toml"
-
 MODULES = (
     ImportedModule(
         role="webhook-route",
