@@ -34,6 +34,7 @@ from harness.evolution.errors import (
     instance_missing,
     invalid,
     not_found,
+    prisma_type_of,
     unauthorized,
 )
 from harness.evolution.inbound import Inbound
@@ -420,11 +421,16 @@ def _rest(work: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any
 
 
 def _refuse_taken_name(fake: Fake, body: Any) -> None:
-    name = body.get("instanceName") if isinstance(body, dict) else None
-    if name is None:
+    if not isinstance(body, dict) or "instanceName" not in body:
         # The database is asked for any row when the name is undefined.
         if fake.store.instances:
             raise conflict_of_names("undefined")
+        return
+    name = body["instanceName"]
+    if name == {}:
+        # A filter that filters nothing.
+        if fake.store.instances:
+            raise conflict_of_names("[object Object]")
         return
     if not isinstance(name, str):
         raise inner_crash(_database_text(name))
@@ -434,14 +440,14 @@ def _refuse_taken_name(fake: Fake, body: Any) -> None:
 
 def _database_text(value: Any) -> str:
     shown = json.dumps(value)
-    kind = "Int" if isinstance(value, int) and not isinstance(value, bool) else type(value).__name__.capitalize()
+    told = f": Invalid value provided. Expected StringFilter or String, provided {prisma_type_of(value)}"
     return (
         "PrismaClientValidationError: \nInvalid `prismaRepository.instance.findMany()` invocation in\n"
         "/evolution/src/api/guards/instance.guard.ts:19:55\n\n"
         "  16   return exists || keyExists;\n  17 }\n  18 \n"
         "→ 19 return exists || (await prismaRepository.instance.findMany({\n       where: {\n"
         f"         name: {shown}\n               {'~' * len(shown)}\n       }}\n     }})\n\n"
-        f"Argument `name`: Invalid value provided. Expected StringFilter or String, provided {kind}."
+        f"Argument `name`{' must not be null' if value is None else told}."
     )
 
 

@@ -93,6 +93,16 @@ def inner_crash(*message: Any) -> ApiError:
     return _envelope(500, list(message))
 
 
+def prisma_type_of(value: Any) -> str:
+    """What the database's client calls the type of a JSON value."""
+    if isinstance(value, list):
+        return f"({', '.join(dict.fromkeys(map(prisma_type_of, value)))})"
+    return _PRISMA_TYPES.get(type(value), "Object")
+
+
+_PRISMA_TYPES = {str: "String", bool: "Boolean", int: "Int", float: "Float", type(None): "Null"}
+
+
 def boom(status: int, error: str, message: str) -> dict[str, Any]:
     """An exception of the socket library as JSON, without envelope."""
     return {

@@ -54,6 +54,13 @@ class SocketClosedError(Exception):
         return {} if self.missing else boom(428, "Precondition Required", self.reason)
 
 
+def _is_quote_without_key(quoted: Any) -> bool:
+    """Whether composing fails for want of `quoted.key`; the schema lets pass whatever JavaScript takes for true."""
+    if isinstance(quoted, Mapping):
+        return not quoted.get("key")
+    return bool(quoted) or isinstance(quoted, list)
+
+
 def members_of_groups(instance: Instance) -> list[dict[str, Any]]:
     """Who is in a group, in every group: WhatsApp's side is invented."""
     return [{"id": "5511988887777@s.whatsapp.net", "admin": None}, {"id": instance.owner_jid or "", "admin": "superadmin"}]
@@ -179,7 +186,7 @@ class Outbound:
         if is_group(jid) and not self.knows_group(instance, connection, jid):
             # The server's own "Group not found" is thrown as an object, which then becomes a text.
             raise bad_request("[object Object]")
-        if (connection.started or relayed) and isinstance(quoted, Mapping) and not quoted.get("key"):
+        if (connection.started or relayed) and _is_quote_without_key(quoted):
             # Composing needs a client unless the server composes itself, as it does what it relays.
             raise bad_request(f"TypeError: {_UNDEFINED.format('fromMe')}")
         self._usable(instance, connection, "relayMessage" if relayed else "sendMessage")
@@ -286,7 +293,9 @@ class Outbound:
         }
 
     def _quoted(self, instance: Instance, jid: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        quoted = options.get("quoted") or {}
+        quoted = options.get("quoted")
+        if not isinstance(quoted, Mapping):
+            return {}
         key, message = quoted.get("key") or {}, quoted.get("message")
         known = instance.messages.get(key.get("id"))
         if message is None and known is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ __all__ = [
 
 # What every download yields: a PNG of one pixel.
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_HTTP = re.compile(r"https?://")
 PICTURE = "https://pps.whatsapp.net/v/t61.24694-24/stub.jpg"
 
 
@@ -61,17 +63,24 @@ class Settings:
 
 @dataclass(slots=True, kw_only=True)
 class WebhookRow:
-    """An instance's webhook as the database holds it. `headers` None means never configured."""
+    """An instance's webhook as the database holds it: `headers` and `events` are columns of JSON, and create checks neither.
+
+    `headers` None means never configured.
+    """
 
     id: str
     url: str
-    headers: dict[str, Any] | None
+    headers: Any
     enabled: bool
-    events: list[str]
+    events: Any
     by_events: bool
     base64: bool
     created_at: datetime
     updated_at: datetime
+
+    def wants(self, event: str) -> bool:
+        """Whether this event, in the configuration's spelling, is delivered; an address that is none is never called."""
+        return self.enabled and isinstance(self.events, list) and event in self.events and _HTTP.match(self.url) is not None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ class Webhooks:
         name, settings, hook = configuration_name(event), self._fake.store.settings, instance.webhook
         if settings.global_webhook_url and name in settings.global_events:
             return True
-        return hook is not None and hook.enabled and name in hook.events and _is_http(hook.url)
+        return hook is not None and hook.wants(name)
 
     def emit(
         self, instance: Instance, event: str, data: Any, *, extra: Mapping[str, Any] | None = None
@@ -92,7 +91,7 @@ class Webhooks:
         name = configuration_name(event)
         settings = self._fake.store.settings
         hook = instance.webhook
-        local = hook is not None and hook.enabled and name in hook.events and _is_http(hook.url)
+        local = hook is not None and hook.wants(name)
         wide = bool(settings.global_webhook_url) and name in settings.global_events
         if not (local or wide):
             return None
@@ -185,8 +184,8 @@ class Webhooks:
         # The real server prints its local time with a `Z` that is only true in UTC.
         return timestamp(self._fake.clock.now().astimezone(ZoneInfo(self._fake.store.settings.timezone)))
 
-    def _custom_headers(self, configured: Mapping[str, Any] | None) -> dict[str, str]:
-        headers = dict(configured or {})
+    def _custom_headers(self, configured: Any) -> dict[str, str]:
+        headers = _spread(configured)
         key = headers.pop("jwt_key", None)
         if key is not None:
             headers["Authorization"] = f"Bearer {webhook_token(str(key), self._fake.clock.now())}"
@@ -270,6 +269,13 @@ class Webhooks:
             self.expiring.discard(waiting)
 
 
+def _spread(value: Any) -> dict[str, Any]:
+    """The properties that JavaScript copies out of a value: a text's and a list's are numbered."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {str(number): part for number, part in enumerate(value)} if isinstance(value, str | list) else {}
+
+
 def _as_javascript_says(value: Any) -> str:
     """A configured header's value as text; what is null or false is no header, and takes away the default one."""
     if value is None or value is False:
@@ -277,10 +283,6 @@ def _as_javascript_says(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(_as_javascript_says(part) for part in value)
     return "true" if value is True else "[object Object]" if isinstance(value, dict) else str(value)
-
-
-def _is_http(url: str) -> bool:
-    return re.match(r"https?://", url) is not None
 
 
 def _headers(custom: Mapping[str, str], length: int) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.evolution.app import Answer, Call, Endpoint
-from harness.evolution.errors import ApiError, bad_request, inner_crash, not_found, unauthorized
+from harness.evolution.errors import ApiError, bad_request, inner_crash, not_found, prisma_type_of, unauthorized
 from harness.evolution.events import EVENT_NAMES
 from harness.evolution.injection import Creating
 from harness.evolution.outbound import SocketClosedError
@@ -60,6 +60,13 @@ _OBJECT_ERROR = {"error": True, "message": "[object Object]"}
 _NO_ROW = (
     "\nInvalid `this.prismaRepository.{}.upsert()` invocation in\n/evolution/src/api/{}\n\n\n"
     "Foreign key constraint violated on the constraint: `{}_instanceId_fkey`"
+)
+
+# What create's webhook calls it, the database's column, and the type that this must have.
+_COLUMNS = (
+    ("url", "url", str, "String"),
+    ("byEvents", "webhookByEvents", bool, "Boolean or Null"),
+    ("base64", "webhookBase64", bool, "Boolean or Null"),
 )
 
 
@@ -155,22 +162,30 @@ def _row(call: Call, body: Mapping[str, Any]) -> Instance:
 
 
 def _webhook(call: Call, row: Instance, wish: Any) -> WebhookRow:
-    """Unlike `webhook/set`, create trusts what it gets: `enabled` is ignored and event names are not checked."""
-    events = wish.get("events") if isinstance(wish, dict) else None
+    """Unlike `webhook/set`, create trusts what it gets: `enabled` is ignored and event names are not checked.
+
+    ApiError 400 where the server's own code or its database stumbles over it.
+    """
+    given = wish if isinstance(wish, dict) else {}
+    events = given.get("events")
     if events is None:
-        raise bad_request("Cannot read properties of undefined (reading 'length')")
-    url = wish.get("url")
-    if url is None:
-        raise bad_request("Argument `url` is missing.")
+        raise bad_request(f"Cannot read properties of {'null' if 'events' in given else 'undefined'} (reading 'length')")
+    if given.get("url") is None:
+        raise bad_request(f"Argument `url` {'must not be null' if 'url' in given else 'is missing'}.")
+    for name, column, kind, expected in _COLUMNS:
+        value = given.get(name)
+        if value is not None and not isinstance(value, kind):
+            told = f"Invalid value provided. Expected {expected}, provided {prisma_type_of(value)}."
+            raise bad_request(f"Argument `{column}`: {told}")
     now = call.fake.clock.now()
     return WebhookRow(
         id=call.fake.store.identity.row("webhook", row.id),
-        url=url,
-        headers=wish.get("headers"),
+        url=given["url"],
+        headers=given.get("headers"),
         enabled=True,
-        events=list(events) or list(EVENT_NAMES),
-        by_events=bool(wish.get("byEvents", False)),
-        base64=bool(wish.get("base64", False)),
+        events=list(EVENT_NAMES) if events in ([], "") else events,
+        by_events=bool(given.get("byEvents", False)),
+        base64=bool(given.get("base64", False)),
         created_at=now,
         updated_at=now,
     )

@@ -311,6 +311,20 @@ def test_the_reason_of_a_log_out_outlives_the_next_pairing(
         ({"integration": None}, ["Invalid integration"]),
         ({"webhook": {}}, ["Cannot read properties of undefined (reading 'length')"]),
         ({"webhook": {"events": []}}, ["Argument `url` is missing."]),
+        ({"webhook": {"url": None, "events": []}}, ["Argument `url` must not be null."]),
+        (
+            {"webhook": {"url": 5, "events": []}},
+            ["Argument `url`: Invalid value provided. Expected String, provided Int."],
+        ),
+        (
+            {"webhook": {"url": "http://127.0.0.1:1/x", "events": [], "byEvents": "yes"}},
+            ["Argument `webhookByEvents`: Invalid value provided. Expected Boolean or Null, provided String."],
+        ),
+        (
+            {"webhook": {"url": "http://127.0.0.1:1/x", "events": [], "base64": [1, "a"]}},
+            ["Argument `webhookBase64`: Invalid value provided. Expected Boolean or Null, provided (Int, String)."],
+        ),
+        ({"webhook": {"url": "http://127.0.0.1:1/x", "events": None}}, ["Cannot read properties of null (reading 'length')"]),
     ],
 )
 def test_a_create_that_fails_leaves_no_instance(
@@ -338,6 +352,45 @@ def test_create_trusts_the_webhook_that_it_gets(api: httpx.Client) -> None:
     }
     row = api.get("/webhook/find/shop").json()
     assert (row["enabled"], row["events"], row["webhookBase64"]) == (True, ["NOPE"], False)
+
+
+@pytest.mark.parametrize("events", ["ALL", -5, {"a": 1}, True])
+def test_create_keeps_events_that_are_no_list_and_delivers_none(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, events: Any
+) -> None:
+    _create(api, "shop", webhook={"url": f"{listener.url}/ok", "events": events}).raise_for_status()
+    assert api.get("/webhook/find/shop").json()["events"] == events
+    api.delete("/instance/delete/shop").raise_for_status()
+    evolution.quiesce()
+    assert listener.received == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"), [("ab", {"0": "a", "1": "b"}), (["x"], {"0": "x"}), (5, {}), (True, {}), (None, {})]
+)
+def test_configured_headers_that_are_no_object_are_spread_as_javascript_does(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, headers: Any, sent: dict[str, str]
+) -> None:
+    _create(api, "shop", webhook={"url": f"{listener.url}/ok", "events": [], "headers": headers}).raise_for_status()
+    evolution.quiesce()
+    told = listener.received[0].headers
+    assert {name: value for name, value in told.items() if name.isdigit()} == sent
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        (None, 500, "Argument `name` must not be null."),
+        (1.5, 500, "Argument `name`: Invalid value provided. Expected StringFilter or String, provided Float."),
+        (True, 500, "Argument `name`: Invalid value provided. Expected StringFilter or String, provided Boolean."),
+        (["a"], 500, "Argument `name`: Invalid value provided. Expected StringFilter or String, provided (String)."),
+        ({}, 403, 'This name "[object Object]" is already in use.'),
+    ],
+)
+def test_a_name_that_is_no_text_goes_to_the_database_as_it_is(api: httpx.Client, name: Any, status: int, message: str) -> None:
+    _create(api, "shop").raise_for_status()
+    answer = api.post("/instance/create", json={"instanceName": name, "integration": "WHATSAPP-BAILEYS"})
+    assert (answer.status_code, answer.json()["response"]["message"][0].rpartition("\n")[2]) == (status, message)
 
 
 def test_the_instance_is_filled_from_the_query_and_then_from_the_body(api: httpx.Client) -> None:

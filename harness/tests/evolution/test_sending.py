@@ -185,11 +185,19 @@ def test_a_contact_is_sent_without_the_delay_that_was_asked_for(
     assert clock.monotonic() - before < 5
 
 
-def test_a_quoted_object_without_a_key_is_refused(evolution: AnyFake, api: httpx.Client, open_instance: str) -> None:
-    answer = api.post("/message/sendText/shop", json={"number": _NUMBER, "text": "x", "quoted": {}})
+@pytest.mark.parametrize("quoted", [{}, {"message": {"conversation": "x"}}, [], ["a"], "abc", 5, True])
+def test_a_quote_without_a_key_is_refused_whatever_its_type(
+    evolution: AnyFake, api: httpx.Client, open_instance: str, quoted: Any
+) -> None:
+    answer = api.post("/message/sendText/shop", json={"number": _NUMBER, "text": "x", "quoted": quoted})
     message = ["TypeError: Cannot read properties of undefined (reading 'fromMe')"]
     assert (answer.status_code, answer.json()["response"]["message"]) == (400, message)
     assert evolution.ledger() == []
+
+
+@pytest.mark.parametrize("quoted", [None, "", 0, False])
+def test_a_quote_that_is_nothing_is_none(api: httpx.Client, open_instance: str, quoted: Any) -> None:
+    assert "quotedMessage" not in _context(_sent(api, "sendText", {"number": _NUMBER, "text": "x", "quoted": quoted}))
 
 
 def test_a_dead_socket_refuses_before_the_delay(
