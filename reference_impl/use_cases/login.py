@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ __all__ = ["Authentication", "LoginResult"]
 _WINDOW_S: Final = 300.0
 _FAILURES_FOR_ACCOUNT: Final = 10
 _FAILURES_FROM_ADDRESS: Final = 300
+# In one process. More than hash at once, so that a password is looked up while another is hashed, and far fewer than there are
+# connections to the database: a crowd of guesses must not take those that others need.
+_AT_ONCE: Final = 4
+_WAITING: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Authentication:
         self._by_account = SlidingWindow(limit=_FAILURES_FOR_ACCOUNT, window_s=_WINDOW_S)
         self._checking: Counter[str] = Counter()
         self._by_address = SlidingWindow(limit=_FAILURES_FROM_ADDRESS, window_s=_WINDOW_S)
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def login(self, *, email: str, password: str, unit_slug: str | None, address: str) -> LoginResult:
         """Raises ThrottledError, UnauthorizedError (the same for an unknown user and a wrong password), ForbiddenError for
@@ -53,16 +59,17 @@ class Authentication:
         if wait > 0:
             self._metrics.count("logins", outcome="throttled")
             raise ThrottledError("Too many failed logins", retry_after_s=wait)
-        # Those still being checked count too, so that parallel guesses cannot slip through together.
-        if self._checking[account] >= self._by_account.room(account, moment):
+        # Those still being checked count too, from before the first wait, so that parallel guesses cannot slip through together.
+        if self._checking[account] >= self._by_account.room(account, moment) or self._checking.total() >= _WAITING:
             self._metrics.count("logins", outcome="throttled")
             raise ThrottledError("Too many logins at once", retry_after_s=1.0)
-        async with self._store.unit_of_work(None) as work:
-            user = await work.users.by_email(account)
-        known_hash = user.password_hash if user is not None and user.is_active else None
         self._checking[account] += 1
         try:
-            matches = await self._passwords.verify(known_hash, password)
+            async with self._at_once:
+                async with self._store.unit_of_work(None) as work:
+                    user = await work.users.by_email(account)
+                known_hash = user.password_hash if user is not None and user.is_active else None
+                matches = await self._passwords.verify(known_hash, password)
         finally:
             self._checking[account] -= 1
             if not self._checking[account]:
