@@ -46,16 +46,22 @@ _NUMBER = re.compile(r"(?<![\w.'])\d+(?![\w.'])")
 _MOST_SAMPLES = 4096
 OLDEST_POSTGRES = 90500
 INCLUDE_SINCE = 110000
+GENERATED_SINCE = COLLATIONS_SINCE = 120000
+_SQLITE_GENERATED = (2, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`type` is canonical (`timestamptz`, `varchar(20)`), `default` the expression as the database shows it."""
+    """`type` is canonical (`timestamptz`, `varchar(20)`), `default` the expression as the database shows it.
+
+    generated: computed by the database, which refuses to have it written.
+    """
 
     name: str
     type: str
     nullable: bool
     default: str | None = None
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +78,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
+    """`validated`: every row meets it; `enforced`: so will the next one, because none of its triggers is disabled."""
+
     name: str
     columns: tuple[str, ...]
     references: str
     validated: bool = True
+    enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +116,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A relation; `kind` is `table`, `view`, `materialized view` or `foreign table`.
+    """A relation; `kind` is `table`, `view`, `materialized view`, `foreign table`, `unlogged table` (a crash empties it), or
+    `table written by rules` (what is written to it goes elsewhere).
 
-    open_policies: permissive policies that let every row through. grants: privileges by role, `public` being everybody.
+    open_policies: permissive policies that let every row through. grants: privileges by role, `public` being everybody, held in
+    whatever way: granted to the role itself, to everybody, or to a role that it is a member of. partial_grants: those on some
+    columns alone.
     """
 
     name: str
@@ -124,6 +136,7 @@ class Table:
     row_security_forced: bool = False
     open_policies: tuple[str, ...] = ()
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    partial_grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,18 +313,24 @@ class _PostgresReader:
         for _, namespace, name, *_rest in relations:
             if namespace != schema:
                 elsewhere[name] = (*elsewhere.get(name, ()), namespace)
-        columns = self._by_relation(_COLUMNS, schema)
-        indexes = self._by_relation(_INDEXES if version >= INCLUDE_SINCE else _INDEXES.replace("indnkeyatts", "indnatts"), schema)
+        columns = self._by_relation(_COLUMNS if version >= GENERATED_SINCE else _COLUMNS.replace("a.attgenerated", "''"), schema)
+        indexes = _INDEXES if version >= COLLATIONS_SINCE else _INDEXES.replace("o.collisdeterministic", "true")
+        indexes_of = self._by_relation(
+            indexes if version >= INCLUDE_SINCE else indexes.replace("indnkeyatts", "indnatts"), schema
+        )
         constraints = self._by_relation(_CONSTRAINTS, schema)
         open_policies, grants = self._by_relation(_OPEN_POLICIES, schema), self._by_relation(_GRANTS, schema)
         tables = {}
         for oid, namespace, name, kind, security, forced in relations:
             if namespace == schema:
-                held: dict[str, frozenset[str]] = {role: frozenset(privileges) for role, privileges in grants.get(oid, ())}
+                held: dict[bool, dict[str, frozenset[str]]] = {False: {}, True: {}}
+                for role, partial, privileges in grants.get(oid, ()):
+                    held[partial][role] = frozenset(privileges)
                 tables[name] = replace(
-                    self._table(oid, name, kind, security, forced, columns, indexes, constraints),
+                    self._table(oid, name, kind, security, forced, columns, indexes_of, constraints),
                     open_policies=tuple(row[0] for row in open_policies.get(oid, ())),
-                    grants=held,
+                    grants=held[False],
+                    partial_grants=held[True],
                 )
         roles = {
             name: Role(name=name, bypass=bypass)
@@ -321,7 +340,8 @@ class _PostgresReader:
 
     def _by_relation(self, query: str, schema: str) -> dict[int, list[Sequence[Any]]]:
         found: dict[int, list[Sequence[Any]]] = {}
-        for oid, *row in self._connection.execute(query.encode(), {"schema": schema}):
+        named = sorted({role for table in self._expected.tables.values() for role in table.grants})
+        for oid, *row in self._connection.execute(query.encode(), {"schema": schema, "roles": named}):
             found.setdefault(oid, []).append(row)
         return found
 
@@ -337,7 +357,8 @@ class _PostgresReader:
         constraints: Mapping[int, list[Sequence[Any]]],
     ) -> Table:
         own = {
-            row[0]: Column(name=row[0], type=_canonical(row[1]), nullable=row[2], default=row[3]) for row in columns.get(oid, ())
+            row[0]: Column(name=row[0], type=_canonical(row[1]), nullable=row[2], default=row[3], generated=row[4])
+            for row in columns.get(oid, ())
         }
         plain = (
             Index(name=row[0], unique=row[1], valid=row[2], predicate=row[3], columns=tuple(row[4]))
@@ -371,7 +392,7 @@ class _PostgresReader:
                 for index in plain
             ),
             foreign_keys=tuple(
-                ForeignKey(name=row[0], columns=tuple(row[3]), references=row[5], validated=row[2])
+                ForeignKey(name=row[0], columns=tuple(row[3]), references=row[5], validated=row[2], enforced=row[6])
                 for row in rows
                 if row[1] == "f"
             ),
@@ -383,7 +404,7 @@ class _PostgresReader:
 
     def _refusals(self, table: str, columns: Mapping[str, Column], checks: Sequence[Check]) -> Iterator[Refusal]:
         for column, value in _wanted_values(self._expected, table, columns):
-            row = [{column.name: value}]
+            row = [{column.name: _typed(columns[column.name], value)}]
             if self._count(columns, "TRUE", row) is None:
                 yield Refusal(column=column.name, value=value, by=f"its type {columns[column.name].type}")
                 continue
@@ -443,7 +464,13 @@ class _SqliteReader:
 
     def _whole_table(self, name: str, kind: str, definition: str) -> Table:
         columns = {
-            row[1]: Column(name=row[1], type=_canonical(row[2]), nullable=not row[3] and not row[5], default=row[4])
+            row[1]: Column(
+                name=row[1],
+                type=_canonical(row[2]),
+                nullable=not row[3] and not row[5],
+                default=row[4],
+                generated=row[6] in _SQLITE_GENERATED,
+            )
             for row in self._connection.execute(f"PRAGMA table_xinfo({_quoted(name)})")
         }
         checks = tuple(
@@ -495,7 +522,7 @@ class _SqliteReader:
         for column, value in _wanted_values(self._expected, table, columns):
             for check in checks:
                 if re.search(rf"\b{re.escape(column.name)}\b", check.expression) and self._count(
-                    columns, f"NOT COALESCE(({check.expression}), TRUE)", [{column.name: value}]
+                    columns, f"NOT COALESCE(({check.expression}), TRUE)", [{column.name: _typed(columns[column.name], value)}]
                 ):
                     yield Refusal(column=column.name, value=value, by=f"CHECK ({check.expression})")
 
@@ -517,6 +544,11 @@ def _wanted_values(expected: ExpectedSchema, table: str, columns: Mapping[str, C
         if column.name in columns:
             for value in column.accepts:
                 yield column, value
+
+
+def _typed(column: Column, value: str) -> int | str:
+    """A number as one, which SQLite never takes for a text."""
+    return int(value) if column.type in _NUMBERS and value.isdecimal() else value
 
 
 def _depths(sql: str) -> Iterator[tuple[int, str, int]]:
@@ -554,28 +586,36 @@ def _sqlite_predicate(definition: str) -> str | None:
 
 _RELATIONS = """
 SELECT c.oid, n.nspname, c.relname,
-       CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+       CASE WHEN c.relkind = 'v' THEN 'view' WHEN c.relkind = 'm' THEN 'materialized view'
+            WHEN c.relkind = 'f' THEN 'foreign table'
+            WHEN w.ev_class IS NOT NULL THEN 'table written by rules' WHEN c.relpersistence = 'u' THEN 'unlogged table'
+            ELSE 'table' END,
        c.relrowsecurity, c.relforcerowsecurity
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN (SELECT DISTINCT ev_class FROM pg_catalog.pg_rewrite
+              WHERE is_instead AND ev_type <> '1' AND ev_enabled NOT IN ('D', 'R')) w ON w.ev_class = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
  ORDER BY n.nspname, c.relname
 """
 _COLUMNS = """
 SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-       pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+       pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> ''
   FROM pg_catalog.pg_attribute a
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
-# An index that is not ready, or whose uniqueness is only checked at commit, does not stop the second row of an upsert.
+# An index that is not ready, or whose uniqueness is only checked at commit, does not stop the second row of an upsert; one by a
+# collation that takes two texts for the same stops others too.
 _INDEXES = """
-SELECT i.indrelid, x.relname, i.indisunique, i.indisvalid AND i.indisready AND i.indimmediate,
+SELECT i.indrelid, x.relname, i.indisunique, i.indisvalid AND i.indisready AND i.indislive AND i.indimmediate,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid),
        ARRAY(SELECT COALESCE(a.attname::text, pg_catalog.pg_get_indexdef(i.indexrelid, k, true))
+                    || CASE WHEN o.collisdeterministic THEN '' ELSE COALESCE(' COLLATE ' || o.collname, '') END
                FROM generate_series(1, i.indnkeyatts) AS k
                LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum > 0
+               LEFT JOIN pg_catalog.pg_collation o ON o.oid = i.indcollation[k - 1]
               ORDER BY k)
   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
   JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -586,7 +626,8 @@ SELECT o.conrelid, o.conname, o.contype::text, o.convalidated,
        ARRAY(SELECT a.attname::text FROM unnest(o.conkey) WITH ORDINALITY AS k(number, place)
                JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.number ORDER BY k.place),
        pg_catalog.pg_get_expr(o.conbin, o.conrelid),
-       CASE WHEN f.relname IS NULL THEN NULL WHEN fn.nspname = n.nspname THEN f.relname ELSE fn.nspname || '.' || f.relname END
+       CASE WHEN f.relname IS NULL THEN NULL WHEN fn.nspname = n.nspname THEN f.relname ELSE fn.nspname || '.' || f.relname END,
+       NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = o.oid AND t.tgenabled IN ('D', 'R'))
   FROM pg_catalog.pg_constraint o
   JOIN pg_catalog.pg_class c ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_class f ON f.oid = o.confrelid LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
@@ -597,12 +638,27 @@ SELECT p.polrelid, p.polname FROM pg_catalog.pg_policy p
   JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = %(schema)s AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true' ORDER BY p.polrelid, p.polname
 """
-# A table whose owner never granted anything has no list at all.
+# What a role may do by whatever way, for every role that is expected or has a grant of its own. A table whose owner never granted
+# anything has no list at all.
 _GRANTS = """
-SELECT c.oid, COALESCE(r.rolname, 'public'), array_agg(DISTINCT a.privilege_type)
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL pg_catalog.aclexplode(COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner))) AS a
-  LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
- WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') GROUP BY 1, 2
+WITH relation AS (
+  SELECT c.oid, COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner)) AS acl
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+), granted AS (
+  SELECT r.oid, false AS partial, a.grantee, a.privilege_type FROM relation r CROSS JOIN LATERAL pg_catalog.aclexplode(r.acl) AS a
+  UNION ALL
+  SELECT r.oid, true, a.grantee, a.privilege_type FROM relation r
+    JOIN pg_catalog.pg_attribute t ON t.attrelid = r.oid AND t.attacl IS NOT NULL
+    CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) AS a
+), holder AS (
+  SELECT DISTINCT grantee AS oid FROM granted
+  UNION SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY(%(roles)s)
+)
+SELECT g.oid, COALESCE(r.rolname, 'public'), g.partial, array_agg(DISTINCT g.privilege_type)
+  FROM holder h LEFT JOIN pg_catalog.pg_roles r ON r.oid = h.oid
+  JOIN granted g ON g.grantee IN (h.oid, 0) OR (r.oid IS NOT NULL AND g.grantee IN (SELECT oid FROM pg_catalog.pg_roles)
+                                                AND pg_catalog.pg_has_role(r.oid, g.grantee, 'USAGE'))
+ GROUP BY 1, 2, 3
 """
 _ROLES = "SELECT rolname, rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = ANY(%(names)s)"

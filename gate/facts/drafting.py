@@ -7,7 +7,7 @@ right: a person reads it before it counts.
 from __future__ import annotations
 
 from gate.facts.catalog import Catalog, Index, Table
-from gate.facts.expected import ExpectedColumn, ExpectedForeignKey, ExpectedIndex, ExpectedSchema, ExpectedTable
+from gate.facts.expected import KINDS, ExpectedColumn, ExpectedForeignKey, ExpectedIndex, ExpectedSchema, ExpectedTable
 
 __all__ = ["draft"]
 
@@ -23,7 +23,7 @@ def draft(catalog: Catalog) -> ExpectedSchema:
         tables={
             name: _table(table, on_postgres=catalog.backend == "postgresql")
             for name, table in sorted(catalog.tables.items())
-            if table.kind == "table"
+            if table.kind in KINDS
         },
     )
 
@@ -32,6 +32,7 @@ def _table(table: Table, *, on_postgres: bool) -> ExpectedTable:
     security = "forced" if table.row_security and table.row_security_forced else "enabled" if table.row_security else "off"
     return ExpectedTable(
         name=table.name,
+        kind=table.kind,
         columns={
             column.name: ExpectedColumn(
                 name=column.name,
@@ -40,6 +41,7 @@ def _table(table: Table, *, on_postgres: bool) -> ExpectedTable:
                 default=column.default
                 if column.default and column.default.strip() and not column.default.startswith(_GENERATED)
                 else None,
+                generated=column.generated,
             )
             for column in table.columns.values()
         },

@@ -8,6 +8,7 @@ schema = "public"                       # on Postgres; SQLite has one schema
 type = "integer"                        # canonical name, or a list of those that will do; left out: any
 nullable = true                         # left out: either
 default = "0"                           # left out: any
+generated = false                       # true: the database computes it; left out: it can be written
 accepts = ["qr"]                        # values that no CHECK and no enumeration may refuse
 
 [tables.messages.indexes.idx_name]
@@ -23,6 +24,7 @@ references = "units"
 campaigns_status = "status IN ('draft', 'done')"  # compared by meaning
 
 [tables.campaigns]
+kind = "table"                          # or "unlogged table", "table written by rules"; left out: a table
 row_security = "forced"                 # or "enabled" or "off"; Postgres only, as are grants and roles
 
 [tables.campaigns.grants]
@@ -61,6 +63,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+KINDS = ("table", "unlogged table", "table written by rules")
 ROW_SECURITY = ("off", "enabled", "forced")
 PRIVILEGES = ("DELETE", "INSERT", "MAINTAIN", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE")
 
@@ -69,7 +72,7 @@ PRIVILEGES = ("DELETE", "INSERT", "MAINTAIN", "REFERENCES", "SELECT", "TRIGGER",
 class ExpectedColumn:
     """`types` empty: any. `nullable`, `default` None: any. `default` is an expression of the database without casts.
 
-    no_default: there must be none.
+    no_default: there must be none. generated: the database computes it; else it can be written.
     """
 
     name: str
@@ -77,6 +80,7 @@ class ExpectedColumn:
     nullable: bool | None = None
     default: str | None = None
     no_default: bool = False
+    generated: bool = False
     accepts: tuple[str, ...] = ()
 
 
@@ -98,12 +102,16 @@ class ExpectedForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedTable:
-    """`checks` are expressions by name. `row_security` is one of ROW_SECURITY, None: either. `grants` are privileges by role."""
+    """`checks` are expressions by name. `row_security` is one of ROW_SECURITY, None: either. `grants` are privileges by role.
+
+    kind: one of KINDS, see `gate.facts.catalog.Table`.
+    """
 
     name: str
     columns: Mapping[str, ExpectedColumn]
     indexes: Mapping[str, ExpectedIndex]
     foreign_keys: tuple[ExpectedForeignKey, ...]
+    kind: str = "table"
     checks: Mapping[str, str] = field(default_factory=dict)
     row_security: str | None = None
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -194,6 +202,8 @@ def render(schema: ExpectedSchema) -> str:
     for table in schema.tables.values():
         here = f"tables.{_quoted(table.name)}"
         lines += ["", f"[{here}]"]
+        if table.kind != "table":
+            lines.append(f"kind = {_quoted(table.kind)}")
         if table.row_security is not None:
             lines.append(f"row_security = {_quoted(table.row_security)}")
         if table.columns:
@@ -224,6 +234,8 @@ def _column_text(column: ExpectedColumn) -> str:
         parts.append(f"nullable = {str(column.nullable).lower()}")
     if column.default is not None or column.no_default:
         parts.append(f"default = {'false' if column.default is None else _quoted(column.default)}")
+    if column.generated:
+        parts.append("generated = true")
     if column.accepts:
         parts.append(f"accepts = {_list(column.accepts)}")
     return ", ".join(parts)
@@ -248,7 +260,10 @@ def _quoted(text: str) -> str:
 
 
 def _table(table: str, entry: Mapping[str, Any], *, where: str) -> ExpectedTable:
-    _only(entry, ("columns", "indexes", "foreign_keys", "checks", "row_security", "grants"), where=where)
+    _only(entry, ("kind", "columns", "indexes", "foreign_keys", "checks", "row_security", "grants"), where=where)
+    kind = entry.get("kind", "table")
+    if kind not in KINDS:
+        raise UsageError(f"expected schema {where}.kind: must be one of {', '.join(KINDS)}")
     security = entry.get("row_security")
     if security is not None and security not in ROW_SECURITY:
         raise UsageError(f"expected schema {where}.row_security: must be one of {', '.join(ROW_SECURITY)}")
@@ -270,6 +285,7 @@ def _table(table: str, entry: Mapping[str, Any], *, where: str) -> ExpectedTable
             check: _text(expression, where=f"{where}.checks.{check}")
             for check, expression in _mapping(entry.get("checks", {}), where=f"{where}.checks").items()
         },
+        kind=kind,
         row_security=security,
         grants={
             role: _privileges(held, where=f"{where}.grants.{role}")
@@ -287,7 +303,7 @@ def _privileges(value: object, *, where: str) -> frozenset[str]:
 
 
 def _column(column: str, entry: Mapping[str, Any], *, where: str) -> ExpectedColumn:
-    _only(entry, ("type", "nullable", "default", "accepts"), where=where)
+    _only(entry, ("type", "nullable", "default", "generated", "accepts"), where=where)
     kind = entry.get("type", [])
     return ExpectedColumn(
         name=column,
@@ -295,6 +311,7 @@ def _column(column: str, entry: Mapping[str, Any], *, where: str) -> ExpectedCol
         nullable=_flag(entry["nullable"], where=f"{where}.nullable") if "nullable" in entry else None,
         default=_text(entry["default"], where=f"{where}.default") if entry.get("default", False) is not False else None,
         no_default=entry.get("default") is False,
+        generated=_flag(entry.get("generated", False), where=f"{where}.generated"),
         accepts=_texts(entry.get("accepts", []), where=f"{where}.accepts"),
     )
 
