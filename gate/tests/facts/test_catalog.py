@@ -197,8 +197,8 @@ WITH_A_KEY = parse(
             "foreign key orders_unit_fkey of orders is not enforced: its triggers are disabled",
         ),
         (
-            "CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false); DROP INDEX by_state;"
-            "CREATE INDEX by_state ON orders (state COLLATE alike)",
+            """CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+            DROP INDEX by_state; CREATE INDEX by_state ON orders (state COLLATE alike)""",
             "index by_state on orders is on (state COLLATE alike), expected (state)",
         ),
     ],
