@@ -428,23 +428,32 @@ def _parent_directory() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _cache_directory(environment: Mapping[str, str]) -> Path:
-    """Where prepared data directories are kept between runs. Raises DatastoreError when it cannot be written."""
+def _cache_directory(environment: Mapping[str, str]) -> Path | None:
+    """Where prepared data directories are kept between runs; None without a home that can be written, as in many a container.
+
+    Raises DatastoreError when the one that XDG_CACHE_HOME names cannot be written.
+    """
     configured = environment.get("XDG_CACHE_HOME", "")
     try:
         place = (Path(configured) if configured else Path.home() / ".cache") / "golive" / "postgres"
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         writable = os.access(place, os.W_OK | os.X_OK)
     except (OSError, RuntimeError) as error:
+        if not configured:
+            return None
         raise DatastoreError(f"the cache of data directories cannot be made ({error}): {CACHE_ADVICE}") from None
-    if not writable:
+    if not writable and configured:
         raise DatastoreError(f"the cache {place} is not writable: {CACHE_ADVICE}")
-    return place
+    return place if writable else None
 
 
-def _prepare_data(binaries: _Binaries, account: _Account, home: Path, cache: Path) -> None:
-    """Puts a fresh data directory at `home/data`, from the cache or by `initdb`, and leaves a copy in the cache."""
-    data, kept = home / "data", cache / binaries.key
+def _prepare_data(binaries: _Binaries, account: _Account, home: Path, cache: Path | None) -> None:
+    """Puts a fresh data directory at `home/data`, from the cache or by `initdb`, and leaves a copy in the cache, if there is one."""
+    data = home / "data"
+    if cache is None:
+        _initialise(binaries, account, home, data)
+        return
+    kept = cache / binaries.key
     if kept.is_dir():
         try:
             shutil.copytree(kept, data)

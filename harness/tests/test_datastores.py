@@ -285,6 +285,14 @@ class TestCache:
             pass
         assert homes() == before
 
+    def test_a_home_that_cannot_be_written_only_costs_the_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+        before = homes()
+        with open_database("embedded", environment={}) as opened, psycopg.connect(opened.conninfo) as connection:
+            assert connection.execute("SELECT current_database()").fetchone() == ("golive",)
+        assert homes() == before
+
 
 class TestBinaries:
     def test_the_newest_of_the_wheel_comes_first(self, database: Database) -> None:
