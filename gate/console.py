@@ -314,13 +314,14 @@ def _total(outcomes: Sequence[Outcome]) -> tuple[Status | None, str]:
 
 
 def _finding_lines(findings: Iterable[Finding], fix: Callable[[str], str]) -> Iterator[str]:
-    """A line for each finding and one for what to do; ids that stand there for one and the same cause share a line."""
+    """A line for each finding and one for what to do; ids that stand there for one and the same cause share that cause's line."""
     by_cause: dict[str, list[str]] = {}
     for finding in findings:
         by_cause.setdefault(finding.why, []).append(finding.id)
     for why, ids in by_cause.items():
         if len(ids) > MOST_ALIKE:
-            yield f"  {printable(', '.join(ids))}: {printable(shortened(why, LONGEST_LINE))}"
+            yield f"  {printable(shortened(why, LONGEST_LINE))}"
+            yield f"    {len(ids)} alike: {printable(', '.join(ids))}"
             continue
         for outcome_id in ids:
             yield f"  {printable(outcome_id)}: {printable(shortened(why, LONGEST_LINE))}"

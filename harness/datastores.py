@@ -448,7 +448,7 @@ def _cache_directory(environment: Mapping[str, str]) -> Path | None:
 
 
 def _prepare_data(binaries: _Binaries, account: _Account, home: Path, cache: Path | None) -> None:
-    """Puts a fresh data directory at `home/data`, from the cache or by `initdb`, and leaves a copy in the cache, if there is one."""
+    """Puts a fresh data directory at `home/data`, from the cache or by `initdb`, and leaves a copy in a cache."""
     data = home / "data"
     if cache is None:
         _initialise(binaries, account, home, data)

@@ -203,5 +203,6 @@ def test_many_ids_with_one_cause_share_a_line_and_few_keep_their_fixes() -> None
     other = Finding(id="schema.campaigns", why="fail: missing")
     verdict = Verdict(decision=Decision.HOLD, policy="p", unanswered=(*down, other))
     lines = verdict_lines(verdict, fix=lambda _: "do this")
-    assert f"  {', '.join(finding.id for finding in down)}: error: the database is down" in lines
+    at = lines.index("  error: the database is down")
+    assert lines[at + 1] == f"    5 alike: {', '.join(finding.id for finding in down)}"
     assert lines.count("    fix: do this") == 1
