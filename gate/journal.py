@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ JOURNAL = "journal.jsonl"
 INTEGRITY_ID = "journal.whole"
 _GENESIS = "0" * 16
 _LONGEST_UNSYNCED_S = 0.1
+# How far the clocks of two machines may be apart.
+_CLOCKS_APART = timedelta(hours=1)
 _SEAL = re.compile(rb',"sum":"[0-9a-f]{16}"\}$')
 
 
@@ -227,10 +229,11 @@ def read(path: Path) -> Recording:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-            seq, kind, at = int(record["seq"]), record["kind"], datetime.fromisoformat(record["at"])
+            seq, kind, at = int(record["seq"]), record["kind"], _moment(record["at"])
             digest = _digest_of(line)
-        except (ValueError, KeyError, TypeError):
-            damage.append(f"line {number} is not a record of a journal (cut in the middle?)")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            why = "it ends as lines do on Windows" if line.endswith(b"\r") else "cut in the middle?"
+            damage.append(f"line {number} is not a record of a journal ({why})")
             expected_seq, previous = expected_seq + 1, ""
             continue
         if record["sum"] != digest:
@@ -243,7 +246,9 @@ def read(path: Path) -> Recording:
             damage.append(f"line {number} does not follow the record before it: one of them was put in afterwards")
         expected_seq, previous = seq + 1, str(record["sum"])
         try:
-            if kind == "run":
+            if kind == "run" and started_at is not None:
+                damage.append(f"line {number}: another run begins here; two journals were put together")
+            elif kind == "run":
                 if record["schema_version"] != SCHEMA_VERSION:
                     raise JournalError(
                         f"{path}: schema_version {record['schema_version']!r} is not known here, only {SCHEMA_VERSION}"
@@ -264,6 +269,8 @@ def read(path: Path) -> Recording:
 
     if started_at is None:
         damage.insert(0, "the first record, which names the release, is missing")
+    elif started_at > datetime.now(UTC) + _CLOCKS_APART:
+        damage.append(f"it begins at {started_at.isoformat(timespec='seconds')}, which is still to come: a clock is wrong")
     damage += [f"part {part.name!r} began and never ended" for part in parts if part.ended_at is None]
     return Recording(
         path=path,
@@ -283,7 +290,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
+        # Half a surrogate pair is shown as its escape, which in JSON is what it stands for.
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -292,6 +300,13 @@ def write_atomically(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise JournalError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment
 
 
 def _ids(value: Any) -> tuple[str, ...]:
@@ -316,6 +331,8 @@ def _end(parts: list[Part], name: str, at: datetime) -> None:
 def _sealed(record: Mapping[str, Any]) -> str:
     """The record as a line whose last member is the digest of everything before it."""
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))[:-1]
+    # Half a surrogate pair, which JSON of the world may hold and UTF-8 may not, becomes its escape in JSON.
+    text = text.encode(errors="backslashreplace").decode()
     return f'{text},"sum":"{_digest(text.encode())}"}}\n'
 
 

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gate.errors import JournalError
 from gate.journal import Journal, conclude, read, write_atomically
 from gate.masking import Masker
-from gate.model import Decision, Status
+from gate.model import Decision, Outcome, Status
 from gate.policy import Policy
 from gate.tests.strategies import outcome
 
@@ -144,12 +144,57 @@ def test_wherever_a_journal_is_cut_it_never_reads_as_whole(tmp_path: Path, data:
         ({"kind": "end", "part": "never-begun"}, "ends without having begun"),
         ({"kind": "begin", "part": "gate", "expected": [1]}, "not a list of texts"),
         ({"kind": "fact"}, "fact record is not well formed"),
+        ({"kind": "run", "schema_version": 1, "release": {}, "expected": []}, "another run begins here"),
     ],
 )
 def test_a_record_that_is_not_well_formed_is_damage(path: Path, record: dict[str, Any], complaint: str) -> None:
     journal = recorded(path)
     journal._write(record.pop("kind"), record)
     assert complaint in read(path).damage[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"seq":1e999,"kind":"fact","at":"2026-11-22T00:00:00+00:00","prev":"","sum":"0000000000000000"}',
+        b'{"seq":8,"kind":"fact","at":"2026-11-22T00:00:00","prev":"","sum":"0000000000000000"}',
+        b"[" * 200_000,
+        b"\xff\xfe",
+    ],
+    ids=["an endless number", "a time without a zone", "nested without end", "no text"],
+)
+@pytest.mark.parametrize("place", [0, 9])
+def test_a_line_that_is_no_record_is_damage_wherever_it_stands(path: Path, line: bytes, place: int) -> None:
+    recorded(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:place], line + b"\n", *lines[place:]]))
+    recording = read(path)
+    assert any("is not a record of a journal" in damage for damage in recording.damage)
+    assert conclude(recording, Policy(name="p", required=("schema.*",)), TODAY).decision is Decision.HOLD
+
+
+def test_line_ends_of_windows_are_told_as_such(path: Path) -> None:
+    recorded(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert "line 1 is not a record of a journal (it ends as lines do on Windows)" in read(path).damage
+
+
+@pytest.mark.parametrize(("hours", "damaged"), [(-1.0, False), (0.5, False), (30.0, True)])
+def test_a_run_that_is_still_to_come_was_not_seen(path: Path, hours: float, damaged: bool) -> None:
+    journal = Journal.create(path, release=RELEASE, now=lambda: datetime.now(UTC) + timedelta(hours=hours))
+    journal.append(outcome("schema.a", Status.PASS))
+    assert ["which is still to come" in damage for damage in read(path).damage] == [True] * damaged
+
+
+def test_half_a_surrogate_pair_is_kept_as_an_escape(path: Path) -> None:
+    journal = Journal.create(path, release=RELEASE)
+    half = outcome("schema.a", Status.FAIL).as_json() | {"reason": "\ud83d was sent"}
+    journal.append(Outcome.from_json(half))
+    recording = read(path)
+    assert recording.damage == ()
+    assert recording.outcomes[0].reason == "\ud83d was sent"
+    write_atomically(path.with_name("verdict.json"), json.dumps({"why": "\ud83d"}, ensure_ascii=False))
+    assert json.loads(path.with_name("verdict.json").read_text()) == {"why": "\ud83d"}
 
 
 def test_a_pass_without_evidence_in_a_journal_is_damage_and_no_pass(path: Path) -> None:
