@@ -15,13 +15,13 @@ from gate.errors import Failure, JournalError, UsageError
 from gate.journal import JOURNAL, conclude, read, write_atomically
 from gate.model import Decision
 from gate.policy import Policy
+from harness.policies import policy_of_run
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-__all__ = ["generate", "policy_of", "run_sign", "run_verify"]
+__all__ = ["generate", "run_sign", "run_verify"]
 
-VERDICT = "verdict.json"
 # What a run writes for people to read; its journal is always attested.
 DOCUMENTS = ("*.md", "*.html", "*.pdf")
 
@@ -29,24 +29,6 @@ DOCUMENTS = ("*.md", "*.html", "*.pdf")
 def generate(path: Path) -> Path:
     """Makes a pair of keys; the path of the public one. Raises UsageError where one is there already."""
     return signing.generate(path)
-
-
-def policy_of(run: Path, directory: Path) -> Policy:
-    """The policy by which the run was judged: one that is shipped, or that of the golive.toml in `directory`.
-
-    Raises UsageError where the run does not say, or names one that is not to be found here.
-    """
-    from gate import policy as policies
-    from gate import release as releases
-
-    try:
-        name = str(json.loads((run / VERDICT).read_text(encoding="utf-8"))["policy"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{run}: it has no {VERDICT} that names its policy; give --policy") from None
-    found = releases.find(None, directory)
-    if found is not None and found.policy.name == name:
-        return found.policy
-    return policies.load(name)
 
 
 def run_sign(
@@ -65,7 +47,7 @@ def run_sign(
     journal = run / JOURNAL
     if not journal.is_file():
         raise UsageError(f"{run}: no such run (it has no {JOURNAL})")
-    policy = policy if policy is not None else policy_of(run, Path.cwd())
+    policy = policy if policy is not None else policy_of_run(run, Path.cwd())
     private = signing.private_key(key, environment.get(signing.PASSPHRASE_VARIABLE, ""))
     recording, now = read(journal), datetime.now(UTC)
     verdict = conclude(recording, policy, now.date())

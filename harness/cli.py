@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import signal
 import sys
@@ -31,7 +32,15 @@ FORMATS = ("text", "json")
 
 
 class Commands(click.Group):
-    """A group whose unknown commands are answered with the nearest one, and whose help keeps examples as written."""
+    """A group whose unknown commands are answered with the nearest one, and that takes no empty text for an answer."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for place, argument in enumerate(args):
+            # Else `--database "$DATABASE_URL"` without the variable would look at the default instead, and say GO of it.
+            if not argument.strip() or (argument.startswith("--") and argument.endswith("=")):
+                after = f" after {args[place - 1]}" if place and not argument.strip() else f" of {argument}" if argument else ""
+                raise click.UsageError(f"an empty text{after}; is a variable not set?", context)
+        return super().parse_args(context, args)
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         try:
@@ -40,6 +49,16 @@ class Commands(click.Group):
             from gate.policy import nearest
 
             raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.list_commands(context))}") from error
+
+
+class Finite(click.FloatRange):
+    """A range of numbers without nan and inf, which are within every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
 
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -90,7 +109,13 @@ def _output_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _policy_option(default: str) -> _Decorator:
-    return click.option("--policy", "policy_name", default=default, show_default=True, help="A policy file, or the name of one.")
+    return click.option(
+        "--policy",
+        "policy_name",
+        default=default,
+        show_default=default or "that of the run",
+        help="A policy file, the name of one, or a golive.toml.",
+    )
 
 
 _database_option = click.option(
@@ -148,7 +173,7 @@ def app() -> None:
 )
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
 @click.option("--commits", default="", metavar="FIRST..LAST", help="The release's commits here, to rehearse their revert.")
-@click.option("--load-seconds", type=click.FloatRange(min=1), default=2.0, show_default=True, help="Length of the load run.")
+@click.option("--load-seconds", type=Finite(min=1), default=2.0, show_default=True, help="Length of the load run.")
 @click.option("--minutes", type=click.IntRange(min=5), default=60, show_default=True, help="Length of the watch, on its clock.")
 @click.option("--seed", type=int, default=None, help="Makes the fake's ids and codes repeatable.")
 def rehearse(
@@ -174,10 +199,10 @@ def rehearse(
       golive rehearse --out go-live --database postgresql://localhost/throwaway
       golive rehearse --database memory --format json
     """
-    from gate import policy as policies
     from harness import rehearsal
+    from harness.policies import policy_named
 
-    teller = output.teller(policies.load(policy_name))
+    teller = output.teller(policy_named(policy_name))
     directory = out if out is not None else Path(f"golive-run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     from harness.record import people_of
 
@@ -539,10 +564,10 @@ def e2e(
       golive e2e --profile outbound --tags @critical
       golive e2e --target http://127.0.0.1:8000 --evolution http://127.0.0.1:8080
     """
-    from gate import policy as policies
+    from harness.policies import policy_named
     from harness.scenarios import FEATURES, asked_for, read_features, run, select
 
-    teller = output.teller(policies.load(policy_name))
+    teller = output.teller(policy_named(policy_name))
     tags = asked_for(tags, profile=profile, everything=everything, own=features is not None)
     selected = select(read_features(features or FEATURES), tags)
     if features is not None:
@@ -652,11 +677,11 @@ def smoke(
       golive smoke --recipient 5511987650001
       golive smoke --target https://api.example.org --recipient "$TEST_PHONE" --pause
     """
-    from gate import policy as policies
+    from harness.policies import policy_named
     from harness.smoke import expected_ids
     from harness.smoke.walk import run
 
-    teller = output.teller(policies.load(policy_name))
+    teller = output.teller(policy_named(policy_name))
 
     def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
         run(
@@ -676,8 +701,8 @@ def smoke(
 @app.command()
 @_target_options
 @click.option("--users", type=click.IntRange(min=1), default=4, show_default=True, help="Users at the same time.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="How long.")
-@click.option("--p95-ms", type=click.FloatRange(min=1), default=500.0, show_default=True, help="The p95 latency to keep.")
+@click.option("--seconds", type=Finite(min=1), default=10.0, show_default=True, help="How long.")
+@click.option("--p95-ms", type=Finite(min=1), default=500.0, show_default=True, help="The p95 latency to keep.")
 @click.option(
     "--recipient", "recipients", multiple=True, required=True, metavar="DIGITS", help="Who gets messages; may be repeated."
 )
@@ -703,11 +728,11 @@ def load(
       golive load --recipient 5511987650001
       golive load --target http://127.0.0.1:8000 --users 20 --seconds 60 --recipient 5511987650001
     """
-    from gate import policy as policies
     from harness.load import expected_ids
     from harness.load.run import Thresholds, Traffic, run
+    from harness.policies import policy_named
 
-    teller = output.teller(policies.load(policy_name))
+    teller = output.teller(policy_named(policy_name))
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         traffic = Traffic(users=users, duration_s=seconds, recipients=recipients)
@@ -748,11 +773,11 @@ def watch(
       golive watch --recipient 5511987650001
       golive watch --target https://api.example.org --expected-sends 300
     """
-    from gate import policy as policies
     from harness.monitor import expected_ids
     from harness.monitor.watch import run
+    from harness.policies import policy_named
 
-    teller = output.teller(policies.load(policy_name))
+    teller = output.teller(policy_named(policy_name))
 
     def work(target: Target, pace: Pace, journal: Journal, _: Path, show: _Show) -> None:
         outcomes = run(
@@ -772,7 +797,7 @@ def watch(
 
 @app.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@_policy_option("rehearsal")
+@_policy_option("")
 @_format_option()
 def report(run_directory: Path, policy_name: str, form: str) -> int:
     """Write the six documents and the HTML report of a run again, from its journal alone.
@@ -782,10 +807,10 @@ def report(run_directory: Path, policy_name: str, form: str) -> int:
       golive report golive-run-20261122T120000Z
       golive report go-live --policy release --format json
     """
-    from gate import policy as policies
     from reports.build import render_run
 
-    paths = render_run(run_directory, policies.load(policy_name), _today())
+    run_directory = _run_at(run_directory)
+    paths = render_run(run_directory, _policy_for(run_directory, policy_name), _today())
     if form == "json":
         click.echo(json.dumps([str(path) for path in paths], indent=2))
     else:
@@ -796,7 +821,7 @@ def report(run_directory: Path, policy_name: str, form: str) -> int:
 
 @app.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@_policy_option("rehearsal")
+@_policy_option("")
 @_output_options
 def judge(run_directory: Path, policy_name: str, output: Output) -> int:
     """Judge a run again, from its journal alone. The exit status is the verdict.
@@ -806,10 +831,9 @@ def judge(run_directory: Path, policy_name: str, output: Output) -> int:
       golive judge golive-run-20261122T120000Z
       golive judge go-live --policy release --format json
     """
-    from gate import policy as policies
-
     _load_documentation()
-    teller = output.teller(policies.load(policy_name))
+    run_directory = _run_at(run_directory)
+    teller = output.teller(_policy_for(run_directory, policy_name))
     return teller.tell(*_conclude(run_directory, teller.policy))
 
 
@@ -850,12 +874,12 @@ def sign(
         return 0
     if run is None or key is None:
         raise click.UsageError("give a RUN and --key, or --generate-key")
-    from gate import policy as policies
+    from harness.policies import policy_named
 
     return attest_command.run_sign(
         run,
         key,
-        policies.load(policy_name) if policy_name else None,
+        policy_named(policy_name) if policy_name else None,
         artifacts=artifacts,
         commit=commit,
         out=out,
@@ -874,9 +898,7 @@ def sign(
 @click.option("--commit", default="", metavar="SHA", help="The commit that is to go live.")
 @click.option("--schema", default="", metavar="DIGEST", help="The digest of the schema that it is to run on.")
 @click.option("--policy", "policy_name", default="", help="The name of the policy by which it must have been judged.")
-@click.option(
-    "--max-age-hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="Since the run began."
-)
+@click.option("--max-age-hours", type=Finite(min=0, min_open=True), default=24.0, show_default=True, help="Since the run began.")
 @_format_option()
 def verify(
     source: Path,
@@ -921,7 +943,7 @@ def verify(
     metavar="RUN",
     help="The run before; of a directory of runs, the last GO in it by the policy.",
 )
-@_policy_option("rehearsal")
+@_policy_option("")
 @_format_option()
 def diff(run: Path, against: Path, policy_name: str, form: str) -> int:
     """Say what changed between two runs: new, flaky, no longer answered, still failing, fixed.
@@ -933,10 +955,9 @@ def diff(run: Path, against: Path, policy_name: str, form: str) -> int:
       golive diff go-live --against last-week
       golive diff go-live --against runs/ --format json
     """
-    from gate import policy as policies
     from harness.diff_command import run_diff
 
-    return run_diff(run, against, policies.load(policy_name), form=form, echo=click.echo)
+    return run_diff(run, against, _policy_for(run, policy_name), form=form, echo=click.echo)
 
 
 @app.command()
@@ -1292,15 +1313,28 @@ def _today() -> date:
 
 def _conclude(directory: Path, policy: Policy) -> tuple[Verdict, Recording]:
     """Judges the journal of a run and leaves the verdict beside it; the verdict and what it was made from."""
-    from gate.journal import conclude, read, write_atomically
-    from harness.rehearsal import JOURNAL
+    from gate.journal import JOURNAL, conclude, read, write_atomically
+    from harness.policies import VERDICT
 
-    if not directory.is_dir():
-        raise click.UsageError(f"{directory}: no such directory of a run")
     recording = read(directory / JOURNAL)
     verdict = conclude(recording, policy, _today())
-    write_atomically(directory / "verdict.json", json.dumps(verdict.as_json(), ensure_ascii=False, indent=2) + "\n")
+    write_atomically(directory / VERDICT, json.dumps(verdict.as_json(), ensure_ascii=False, indent=2) + "\n")
     return verdict, recording
+
+
+def _run_at(place: Path) -> Path:
+    """The directory of a run, by itself or by its journal."""
+    directory = place.parent if place.is_file() else place
+    if not directory.is_dir():
+        raise click.UsageError(f"{directory}: no such directory of a run")
+    return directory
+
+
+def _policy_for(run: Path, name: str) -> Policy:
+    """The policy of that name, else the one by which the run was judged, else that of a rehearsal."""
+    from harness.policies import policy_named, policy_of_run
+
+    return policy_named(name) if name else policy_of_run(run, Path.cwd(), otherwise="rehearsal")
 
 
 def _documents(directory: Path, policy: Policy, console: Console) -> None:

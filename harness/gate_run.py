@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gate import own, release, shadow
-from gate import policy as policies
 from gate.errors import JournalError
 from gate.model import Outcome, Verdict
 from gate.policy import Policy
 from gate.registry import Item, Kind, registry
 from gate.release import Release
+from harness.policies import policy_named
 
 __all__ = ["GateRun"]
 
@@ -37,7 +37,7 @@ class GateRun:
         found = release.find(config, directory)
         checks = registry(Kind.CHECK).load("gate.checks")
         if found is None:
-            policy = policies.load(policy_name or "gate")
+            policy = policy_named(policy_name or "gate")
             return cls(
                 items=checks.select(list(names)) if names else [item for item in checks if policy.plans(item.id)],
                 left_out=() if names else tuple(item.id for item in checks if not policy.plans(item.id)),
@@ -54,7 +54,7 @@ class GateRun:
         chosen = checks.select(list(names)) if names else [item for item in checks if item.id in asked]
         return cls(
             items=chosen,
-            policy=policies.load(policy_name) if policy_name else found.policy,
+            policy=policy_named(policy_name) if policy_name else found.policy,
             release=found,
             database=database or found.database_url(os.environ),
             expected=expected,

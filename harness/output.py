@@ -47,6 +47,9 @@ class OutputFile(click.ParamType[tuple[str, Path]]):
         path = Path(name)
         if path.is_dir():
             self.fail(f"{path} is a directory; name a file in it", param, ctx)
+        # As root a device would be replaced by a file.
+        if (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in (("dev",), ("proc",)):
+            self.fail(f"{path} is no place for a file; --format {form} answers on standard output", param, ctx)
         above = next(parent for parent in (path.parent, *path.parent.parents) if parent.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
             self.fail(f"{path} cannot be written: {above} is not a directory that can be written to", param, ctx)

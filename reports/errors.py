@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from gate.errors import GateError
+
 __all__ = ["ReportError"]
 
 
-class ReportError(Exception):
+class ReportError(GateError):
     """The documents cannot be made. The text is one line: what, where, what to do."""

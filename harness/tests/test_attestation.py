@@ -21,7 +21,8 @@ from gate.errors import GateError, UsageError
 from gate.journal import JOURNAL, Journal
 from gate.model import Evidence, Outcome, Status
 from gate.policy import Policy
-from harness.attest_command import policy_of, run_sign, run_verify
+from harness.attest_command import run_sign, run_verify
+from harness.policies import policy_of_run
 from harness.tests.running import golive
 
 POLICY = Policy(name="test")
@@ -313,12 +314,12 @@ def test_without_the_extra_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch,
 def test_the_policy_is_that_by_which_the_run_was_judged(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(UsageError, match="give --policy"):
-        policy_of(tmp_path / "run", tmp_path)
+        policy_of_run(tmp_path / "run", tmp_path)
     (tmp_path / "run" / "verdict.json").write_text('{"policy": "release"}')
-    assert policy_of(tmp_path / "run", tmp_path).name == "release"
+    assert policy_of_run(tmp_path / "run", tmp_path).name == "release"
     (tmp_path / "run" / "verdict.json").write_text('{"policy": "nobody\'s"}')
-    with pytest.raises(UsageError, match="no such file"):
-        policy_of(tmp_path / "run", tmp_path)
+    with pytest.raises(UsageError, match="'nobody's' was|which is not found here"):
+        policy_of_run(tmp_path / "run", tmp_path)
 
 
 @pytest.mark.process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from gate.formats import names
 from gate.journal import Journal
-from gate.model import Outcome, Status
+from gate.model import Evidence, Outcome, Status
 from gate.tests.formats.reading import VERDICT_IN
 from harness.output import FORMATS
 from harness.tests.running import golive
@@ -59,6 +60,8 @@ def test_several_formats_at_once_say_the_same_and_leave_the_same_status(tmp_path
         (["--output", "jnuit=gate.xml"], "no format 'jnuit'; did you mean 'junit'?"),
         (["--output", "json=."], "is a directory"),
         (["--output", "json=file/x.json"], "file is not a directory that can be written to"),
+        (["--output", "json=/dev/stdout"], "/dev/stdout is no place for a file; --format json answers on standard output"),
+        (["--output", "json=pipe"], "pipe is no place for a file"),
         (["--output", "json=x", "--output", "tap=./x"], "two formats cannot go to one file"),
         (["--baseline", "nowhere"], "'nowhere' does not exist"),
         (["--baseline", "."], "neither a run"),
@@ -66,6 +69,7 @@ def test_several_formats_at_once_say_the_same_and_leave_the_same_status(tmp_path
 )
 def test_an_output_that_cannot_be_is_refused_before_anything_runs(options: list[str], complaint: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
     done = golive("gate", "--select", "schema", "--database", "memory", "--out", "run", *options, cwd=tmp_path)
     assert done.status == 2
     assert complaint in done.errors
@@ -103,3 +107,25 @@ def test_a_baseline_says_what_changed_and_leaves_the_verdict_alone(tmp_path: Pat
     assert "Changed against a (" in done.output
     assert ": 0 new, 0 flaky, 0 no longer answered, 0 still failing, 0 fixed" in done.output
     assert json.loads((tmp_path / "x.sarif").read_text())["runs"][0]["properties"]["baseline"]["against"].startswith("a (")
+
+
+def test_a_run_is_judged_and_reported_by_the_policy_that_judged_it_first(tmp_path: Path) -> None:
+    (tmp_path / "golive.toml").write_text(
+        'schema_version = 1\n[release]\nname = "shop"\n[gate]\nrequired = ["config.names-documented"]\n'
+    )
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    journal = Journal.create(tmp_path / "run" / "journal.jsonl", release={"name": "shop"}, now=lambda: at)
+    evidence = (Evidence(label="names", value=3),)
+    journal.append(Outcome(id="config.names-documented", status=Status.PASS, evidence=evidence, observed_at=at))
+    # Nobody said yet by what: that of a rehearsal demands all the other parts.
+    assert golive("judge", "run", cwd=tmp_path).status == 3
+    named = golive("judge", "run", "--policy", "golive.toml", cwd=tmp_path)
+    assert (named.status, named.last_line) == (0, "GO")
+    for arguments in (["judge", "run"], ["judge", "run/journal.jsonl"], ["diff", "run", "--against", "run"]):
+        assert golive(*arguments, cwd=tmp_path).status == 0, arguments
+    assert golive("report", "run", cwd=tmp_path).status == 0
+    assert "GO" in (tmp_path / "run" / "GOLIVE_EXECUTIVE_SUMMARY.md").read_text()[:200]
+    (tmp_path / "golive.toml").unlink()
+    lost = golive("judge", "run", cwd=tmp_path)
+    assert lost.status == 2
+    assert "run was judged by the policy 'shop', which is not found here; give --policy" in lost.errors
