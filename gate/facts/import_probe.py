@@ -5,6 +5,7 @@ Runs in an interpreter of its own, so it imports nothing that the modules under 
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import json
 import os
@@ -22,13 +23,24 @@ _FULL_MATCH = 2  # of Starlette; 1 is the right path with another method
 _EVENTS = {
     "socket.connect": "connects a socket",
     "socket.bind": "binds a socket",
+    "socket.sendto": "sends through a socket",
+    "socket.sendmsg": "sends through a socket",
     "socket.getaddrinfo": "resolves a host name",
     "subprocess.Popen": "starts a process",
     "os.system": "starts a process",
+    "os.exec": "starts a process",
+    "os.posix_spawn": "starts a process",
+    "os.spawn": "starts a process",
     "os.fork": "forks",
+    "os.forkpty": "forks",
+    "os.kill": "sends a signal",
     "sqlite3.connect": "opens a database",
     "os.remove": "removes a file",
     "os.rename": "renames a file",
+    "os.link": "makes a file",
+    "os.symlink": "makes a file",
+    "os.truncate": "changes a file",
+    "os.rmdir": "removes a folder",
     "os.mkdir": "makes a folder",
 }
 
@@ -39,8 +51,9 @@ class _Watch:
     Each effect is kept with the module that is its cause: one of the modules may be imported by another, long before its turn.
     """
 
-    def __init__(self, packages: frozenset[str]) -> None:
+    def __init__(self, packages: frozenset[str], folders: tuple[str, ...]) -> None:
         self._packages = packages
+        self._folders = folders
         self._effects: list[tuple[str, str]] = []
         self._on = False
         sys.addaudithook(self._hear)
@@ -53,6 +66,14 @@ class _Watch:
             start(thread)
 
         threading.Thread.start = started  # type: ignore[assignment, method-assign]
+        start_new = _thread.start_new_thread
+
+        def started_below(*arguments: Any) -> int:
+            if self._on:
+                self._note("starts a thread")
+            return start_new(*arguments)
+
+        _thread.start_new_thread = started_below
 
     def begin(self) -> int:
         self._on = True
@@ -88,7 +109,7 @@ class _Watch:
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             name = str(frame.f_globals.get("__name__", ""))
-            if name.partition(".")[0] in self._packages:
+            if name.partition(".")[0] in self._packages or self._is_own(str(frame.f_globals.get("__file__") or "")):
                 self._effects.append((name, effect))
                 return
             # An import in between: a library sets itself up, as its own import would anywhere.
@@ -96,10 +117,15 @@ class _Watch:
                 return
             frame = frame.f_back
 
+    def _is_own(self, file: str) -> bool:
+        """Of the project, beside the packages that were asked for; what is installed may lie in its folder too."""
+        return file.startswith(self._folders) and "site-packages" not in file
+
 
 def answer(question: dict[str, Any]) -> None:
-    """question: {modules: [{role, module, attribute}], application, routes: [[method, path]], reply}."""
-    watch = _Watch(frozenset(item["module"].partition(".")[0] for item in question["modules"]))
+    """question: {modules: [{role, module, attribute}], folders, application, routes: [[method, path]], reply}."""
+    packages = frozenset(item["module"].partition(".")[0] for item in question["modules"])
+    watch = _Watch(packages, tuple(os.path.join(folder, "") for folder in question["folders"]))  # noqa: PTH118 – as with basename
     found: dict[str, Any] = {"modules": [_look(item, watch) for item in question["modules"]]}
     for item, seen in zip(question["modules"], found["modules"], strict=True):
         seen["effects"] = list(dict.fromkeys([*watch.of(item["module"]), *seen["effects"]]))
@@ -152,18 +178,21 @@ def _mounted(application: str, routes: list[list[str]]) -> dict[str, Any]:
 def _serves(application: Any, method: str, path: str) -> bool:
     sample = "/".join(_SAMPLE if part.startswith("{") else part for part in path.split("/"))
     scope = {"type": "http", "method": method, "path": sample, "root_path": "", "headers": [], "query_string": b""}
-    return _matches(application.routes, {**scope, "app": application})
+    return _matches(application.routes, {**scope, "app": application}, whole=":path}" in path)
 
 
-def _matches(routes: Any, scope: dict[str, Any]) -> bool:
+def _matches(routes: Any, scope: dict[str, Any], *, whole: bool) -> bool:
+    """whole: the path that is wanted takes whatever follows."""
     for route in routes:
         match, child = route.matches(scope)
         if match.value != _FULL_MATCH:
             continue
         if hasattr(route, "methods") or not hasattr(route, "routes"):
-            return True
+            # What takes every path takes this one too, and is no route of it: a page for whatever is not there.
+            taken = getattr(route, "param_convertors", {}).values()
+            return whole or not any(type(convertor).__name__ == "PathConvertor" for convertor in taken)
         # A mount takes everything below its prefix: what it serves, its own routes must say.
-        if _matches(route.routes or (), {**scope, **child}):
+        if _matches(route.routes or (), {**scope, **child}, whole=whole):
             return True
     return False
 

@@ -11,6 +11,7 @@ from gate.model import Evidence
 __all__ = ["judge_import", "judge_route"]
 
 LONGEST_IMPORT_S = 10.0
+_NOTHING = {"NoneType": "None", "Mock": "a mock", "MagicMock": "a mock", "AsyncMock": "a mock"}
 
 
 def judge_import(modules: Modules, role: str) -> Iterator[Evidence]:
@@ -21,6 +22,10 @@ def judge_import(modules: Modules, role: str) -> Iterator[Evidence]:
         raise Failure(f"{name} does not import: {found.error}")
     if not found.present:
         raise Failure(f"{name} has no {attribute}, expected the name that the application uses")
+    if found.kind in _NOTHING:
+        raise Failure(
+            f"{name}.{attribute} is {_NOTHING[found.kind]}: what the application uses could not be had, and nobody said so"
+        )
     if found.effects:
         raise Failure(f"importing {name} is not without side effects: it {', '.join(found.effects)}")
     if found.seconds > LONGEST_IMPORT_S:

@@ -59,6 +59,7 @@ def read(subject: Subject, *, timeout_s: float = TIMEOUT_S) -> Modules:
                 {"role": module.role, "module": _module(module), "attribute": module.name.partition(":")[2]}
                 for module in subject.modules
             ],
+            "folders": [str(path.absolute()) for path in subject.source_paths],
             "application": subject.application,
             "routes": [[route.method, route.path] for route in routes],
         },

@@ -31,6 +31,8 @@ def test_an_import_that_only_defines_passes_with_what_it_is() -> None:
     [
         (replace(SOUND, error="ModuleNotFoundError: no shop"), "shop.routes does not import: ModuleNotFoundError: no shop"),
         (replace(SOUND, present=False), "shop.routes has no router"),
+        (replace(SOUND, kind="NoneType"), "shop.routes.router is None: what the application uses could not be had"),
+        (replace(SOUND, kind="MagicMock"), "shop.routes.router is a mock"),
         (
             replace(SOUND, effects=("starts a process", "opens a socket")),
             "not without side effects: it starts a process, opens a socket",

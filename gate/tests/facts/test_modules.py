@@ -43,6 +43,9 @@ def test_a_quiet_module_has_no_effects(tmp_path: Path) -> None:
         ("import sqlite3\nc = sqlite3.connect(':memory:')", "opens a database"),
         ("import subprocess\nsubprocess.run(['true'])", "starts a process"),
         ("import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()", "starts a thread"),
+        ("import _thread\n_thread.start_new_thread(int, ())", "starts a thread"),
+        ("import os, sys\nos.waitpid(os.posix_spawn(sys.executable, ['python', '-V'], {}), 0)", "starts a process"),
+        ("import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('127.0.0.1', 9))", "sends through a socket"),
     ],
 )
 def test_an_effect_is_noticed(tmp_path: Path, code: str, effect: str) -> None:
@@ -63,6 +66,15 @@ def test_an_effect_is_told_of_the_module_that_causes_it_even_when_another_import
         "second": ("changes the environment variable SHOP",),
         "third": (),
     }
+
+
+def test_what_the_project_does_in_a_package_beside_is_its_own_and_what_a_library_does_is_not(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("import sqlite3\nc = sqlite3.connect(':memory:')\n")
+    library = tmp_path / ".venv" / "lib" / "site-packages"
+    library.mkdir(parents=True)
+    (library / "library.py").write_text("import os\nos.environ['LIBRARY'] = '1'\n")
+    code = f"import sys\nsys.path.append({str(library)!r})\nimport config, library\nclass Orders: ...\n"
+    assert looked_at(tmp_path, code).of("orders").effects == ("opens a database",)
 
 
 def test_an_exit_at_import_is_an_error_of_that_module(tmp_path: Path) -> None:
@@ -99,6 +111,9 @@ def test_the_environment_of_the_caller_is_not_there(tmp_path: Path, monkeypatch:
         ("Starlette(routes=[Mount('/orders', routes=[])])", False),
         ("Starlette(routes=[Mount('/', app=answer)])", False),
         ("Starlette(routes=[Route('/orders', answer)])", False),
+        ("Starlette(routes=[Route('/{anything:path}', answer)])", False),
+        ("Starlette(routes=[Route('/{anything:path}', answer), Route('/orders/{id}', answer)])", False),
+        ("Starlette(routes=[Route('/orders/{id}', answer), Route('/{anything:path}', answer)])", True),
     ],
 )
 def test_only_a_route_that_would_answer_is_mounted(tmp_path: Path, application: str, mounted: bool) -> None:
