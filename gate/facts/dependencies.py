@@ -1,16 +1,14 @@
-"""What the release is built from: known weaknesses of its dependencies by pip-audit, and whether a lock file says which they are.
+"""Known weaknesses of what the release is built from, by pip-audit or npm audit.
 
-pip-audit ends with 0 also when it audited nothing or passed something over; so its JSON is read, and each dependency is counted.
+Both end with 0 also when they audited nothing or passed something over; so their JSON is read, and each dependency is counted.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -20,12 +18,10 @@ from typing import Any
 from gate.errors import GateError
 from gate.facts.subject import Subject
 
-__all__ = ["Audit", "LockedDependencies", "audit", "locked", "parse"]
+__all__ = ["Audit", "audit", "parse"]
 
 TIMEOUT_S = 300.0
 OLDEST_REPORT_H = 24.0
-_NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
-_PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;\\]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +34,21 @@ class Audit:
     weak: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedDependencies:
-    """`faults` in one sentence each; `declared` dependencies were looked for in `lock`. `manifest`: empty where there is none."""
-
-    manifest: str
-    lock: str
-    declared: int
-    faults: tuple[str, ...]
-
-
 def audit(subject: Subject, *, now: datetime | None = None) -> Audit:
-    """Runs pip-audit over the requirements, or over what is installed here; or reads what it said elsewhere.
+    """Runs pip-audit over the requirements; or reads what it or npm audit said elsewhere. What is installed here is only audited
+    where no release is named: it is the tool's, and says nothing of somebody else's.
 
-    Raises GateError when there is no answer: not installed, no network, a report that is old or cannot be read.
+    Raises GateError when there is no answer: nothing named, not installed, no network, a report that is old or cannot be read.
     """
     if subject.audit_report is not None:
         return _reported(subject.audit_report, now or datetime.now(UTC))
+    requirements = subject.requirements
+    if not requirements and subject.name:
+        requirements = _found(subject)
     if find_spec("pip_audit") is None:
         raise GateError("pip-audit is not installed; install golive[dependencies], or name a report of it in golive.toml")
-    arguments = [argument for path in subject.requirements for argument in ("-r", str(path))]
-    missing = [path for path in subject.requirements if not path.is_file()]
+    arguments = [argument for path in requirements for argument in ("-r", str(path))]
+    missing = [path for path in requirements if not path.is_file()]
     if missing:
         raise GateError(f"{missing[0]}: no such file of requirements to audit")
     try:
@@ -68,7 +58,7 @@ def audit(subject: Subject, *, now: datetime | None = None) -> Audit:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise GateError(f"pip-audit did not end within {TIMEOUT_S:g} s") from None
-    source = ", ".join(path.name for path in subject.requirements) or "what is installed here"
+    source = ", ".join(path.name for path in requirements) or "what is installed here"
     try:
         found = parse(run.stdout, source=source)
     except GateError:
@@ -79,9 +69,12 @@ def audit(subject: Subject, *, now: datetime | None = None) -> Audit:
 
 
 def parse(text: str, *, source: str) -> Audit:
-    """pip-audit's JSON. Raises GateError for what is none."""
+    """The JSON of pip-audit or of npm audit. Raises GateError for what is neither."""
     try:
-        entries = json.loads(text)["dependencies"]
+        document = json.loads(text)
+        if "auditReportVersion" in document:
+            return _of_npm(document, source)
+        entries = document["dependencies"]
         skipped = tuple(f"{entry['name']} ({entry['skip_reason']})" for entry in entries if "skip_reason" in entry)
         looked_up = [entry for entry in entries if "skip_reason" not in entry]
         weak = tuple(
@@ -91,39 +84,28 @@ def parse(text: str, *, source: str) -> Audit:
             if entry["vulns"]
         )
     except (ValueError, KeyError, TypeError):
-        raise GateError(f"{source}: is no report of pip-audit in JSON") from None
+        raise GateError(f"{source}: is no report of pip-audit or npm audit in JSON") from None
     return Audit(source=source, audited=len(looked_up), skipped=skipped, weak=weak)
 
 
-def locked(subject: Subject) -> LockedDependencies:
-    """Looks whether each declared dependency is in the lock file, in a version that the declaration allows.
+def _of_npm(document: Mapping[str, Any], source: str) -> Audit:
+    """npm looks up every package of its lock file at once, or fails."""
+    weak = [
+        f"{entry['name']} {entry['range']}: {entry['severity']}" + (", mended by npm audit fix" if entry["fixAvailable"] else "")
+        for _, entry in sorted(document["vulnerabilities"].items())
+    ]
+    return Audit(source=source, audited=document["metadata"]["dependencies"]["total"], skipped=(), weak=tuple(weak))
 
-    Raises GateError when no repository is named, or a file cannot be understood.
-    """
-    root = subject.repository
-    if root is None:
-        raise GateError("no repository was named whose lock file could be looked at")
-    for manifest, locks, compare in (
-        (
-            "pyproject.toml",
-            ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "requirements.lock", "requirements.txt"),
-            _python,
-        ),
-        ("package.json", ("package-lock.json", "npm-shrinkwrap.json"), _node),
-        ("requirements.in", ("requirements.txt",), _python),
-    ):
-        if not (root / manifest).is_file():
-            continue
-        declared = _declared(root / manifest)
-        lock = next((root / name for name in locks if (root / name).is_file()), None)
-        if not declared:
-            continue
-        if lock is None:
-            faults = [f"{manifest} declares {len(declared)} dependencies and there is no lock file, such as {locks[0]}"]
-        else:
-            faults = list(compare(declared, lock))
-        return LockedDependencies(manifest=manifest, lock=lock.name if lock else "", declared=len(declared), faults=tuple(faults))
-    return LockedDependencies(manifest="", lock="", declared=0, faults=())
+
+def _found(subject: Subject) -> tuple[Path, ...]:
+    """The requirements that the repository holds at its root."""
+    path = subject.repository / "requirements.txt" if subject.repository is not None else None
+    if path is None or not path.is_file():
+        raise GateError(
+            "nothing says what the release is built from; name dependencies.requirements, or in dependencies.report what"
+            " `pip-audit --strict --format json` or `npm audit --json` said"
+        )
+    return (path,)
 
 
 def _reported(path: Path, now: datetime) -> Audit:
@@ -131,7 +113,7 @@ def _reported(path: Path, now: datetime) -> Audit:
         text = path.read_text(encoding="utf-8")
         age_h = (now.timestamp() - path.stat().st_mtime) / 3600
     except (OSError, UnicodeDecodeError) as error:
-        raise GateError(f"{path.name}: the report of pip-audit cannot be read ({type(error).__name__})") from None
+        raise GateError(f"{path.name}: the report of the audit cannot be read ({type(error).__name__})") from None
     if age_h > OLDEST_REPORT_H:
         raise GateError(f"{path.name}: the report is {age_h:.0f} h old, expected at most {OLDEST_REPORT_H:g} h; audit again")
     return parse(text, source=path.name)
@@ -144,73 +126,3 @@ def _fixes(entry: Mapping[str, Any]) -> list[str]:
 def _last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return " ".join(lines[-1].split())[:300] if lines else "it said nothing"
-
-
-def _declared(manifest: Path) -> dict[str, str]:
-    """Each dependency with its own words on versions."""
-    try:
-        text = manifest.read_text(encoding="utf-8")
-        if manifest.suffix == ".json":
-            document = json.loads(text)
-            return {**document.get("dependencies", {}), **document.get("optionalDependencies", {})}
-        if manifest.suffix == ".in":
-            lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-        else:
-            lines = list(tomllib.loads(text).get("project", {}).get("dependencies", ()))
-    except (OSError, ValueError, AttributeError) as error:
-        raise GateError(f"{manifest.name}: cannot be understood ({type(error).__name__})") from None
-    return {_plain(found[1]): line[found.end() :] for line in lines if (found := _NAME.match(line))}
-
-
-def _python(declared: Mapping[str, str], lock: Path) -> Iterator[str]:
-    try:
-        from packaging.markers import Marker
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    except ImportError:
-        raise GateError("the versions in a lock file cannot be judged: install packaging") from None
-    pins = _pins(lock)
-    for name, rest in declared.items():
-        wanted, _, marker = re.sub(r"^\s*\[[^\]]*\]", "", rest).partition(";")
-        if marker.strip() and not Marker(marker).evaluate():
-            continue
-        version = pins.get(name)
-        if version is None:
-            yield f"{name} is declared and not in {lock.name}"
-            continue
-        try:
-            if wanted.strip() and not wanted.strip().startswith("@") and version not in SpecifierSet(wanted.strip("() ")):
-                yield f"{name} is {version} in {lock.name}, declared {wanted.strip()}"
-        except InvalidSpecifier:
-            raise GateError(f"the declaration {name}{wanted} cannot be understood") from None
-
-
-def _pins(lock: Path) -> dict[str, str]:
-    try:
-        text = lock.read_text(encoding="utf-8")
-        if lock.suffix == ".txt" or lock.name == "requirements.lock":
-            return {_plain(found[1]): found[2] for line in text.splitlines() if (found := _PIN.match(line.strip()))}
-        document = tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise GateError(f"{lock.name}: cannot be understood ({type(error).__name__})") from None
-    return {
-        _plain(entry["name"]): str(entry.get("version", "")) for entry in document.get("package", document.get("packages", ()))
-    }
-
-
-def _node(declared: Mapping[str, str], lock: Path) -> Iterator[str]:
-    try:
-        packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
-        root = {**packages[""].get("dependencies", {}), **packages[""].get("optionalDependencies", {})}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GateError(f"{lock.name}: cannot be understood ({type(error).__name__}); npm 7 or later writes it") from None
-    for name, wanted in declared.items():
-        if name not in root:
-            yield f"{name} is declared and not in {lock.name}"
-        elif root[name] != wanted:
-            yield f"{name} is declared {wanted}, and {lock.name} was made for {root[name]}"
-        elif f"node_modules/{name}" not in packages:
-            yield f"{name} has no version in {lock.name}"
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

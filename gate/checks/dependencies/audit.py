@@ -1,8 +1,8 @@
 """No dependency has a known weakness, and every one of them was looked up.
 
 Why: a library with a published weakness is found by everybody who looks; an audit that passes one over in silence says nothing.
-Fix: raise the version to the one that mends it. Where there is no network, run `pip-audit --strict --format json` where there is
-one, and name the report in golive.toml, dependencies.report.
+Fix: raise the version to the one that mends it. Where there is no network, or for npm, run `pip-audit --strict --format json` or
+`npm audit --json` where there is one, and name the report in golive.toml, dependencies.report.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gate.errors import Failure, NotApplicable
-from gate.facts.dependencies import LockedDependencies
+from gate.facts.locks import LockedDependencies
 from gate.facts.worlds import RepositoryCopy
 from gate.model import Evidence
 from gate.registry import check
@@ -17,12 +17,13 @@ from gate.registry import check
 
 @check(order=91)
 def run(locked: LockedDependencies) -> Iterator[Evidence]:
-    if not locked.manifest:
-        raise NotApplicable("the repository declares no dependency in pyproject.toml, package.json or requirements.in")
     if locked.faults:
         more = f"; and {len(locked.faults) - 5} more" if len(locked.faults) > 5 else ""
         raise Failure("; ".join(locked.faults[:5]) + more)
-    yield Evidence(label=f"dependencies of {locked.manifest} in {locked.lock}", value=locked.declared)
+    if not locked.declared:
+        raise NotApplicable("the repository declares no dependency in pyproject.toml, requirements.txt, Pipfile or package.json")
+    for pair, number in locked.declared.items():
+        yield Evidence(label=f"dependencies of {pair}", value=number)
 
 
 @run.breaks
@@ -36,6 +37,11 @@ def no_lock_file(repository: RepositoryCopy) -> None:
 def a_dependency_that_was_not_locked(repository: RepositoryCopy) -> None:
     repository.write("pyproject.toml", '[project]\nname = "a"\ndependencies = ["httpx>=0.28", "nobody-locked-it"]\n')
     repository.write("requirements.txt", "httpx==0.28.1\n")
+
+
+@run.breaks
+def locked_for_one_language_alone(repository: RepositoryCopy) -> None:
+    repository.write("package.json", '{"dependencies": {"express": "^5.0.0"}}')
 
 
 @run.breaks

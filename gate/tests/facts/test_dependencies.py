@@ -114,50 +114,30 @@ def test_a_report_made_elsewhere_counts_for_a_day(tmp_path: Path) -> None:
         dependencies.audit(subject(tmp_path, audit_report=tmp_path / "gone.json"))
 
 
-def locked(tmp_path: Path, **files: str) -> tuple[str, ...]:
-    for name, text in files.items():
-        (tmp_path / name.replace("__", "-").replace("_", ".")).write_text(text)
-    return dependencies.locked(subject(tmp_path)).faults
+def test_what_is_installed_for_the_gate_is_not_taken_for_what_a_release_is_built_from(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match=r"nothing says what the release is built from; name dependencies\.requirements"):
+        dependencies.audit(subject(tmp_path, name="theirs"))
 
 
-PROJECT = '[project]\nname = "a"\ndependencies = ["HTTPX[http2]>=0.28,<1", "uvloop>=1; sys_platform == \'win32\'", "local @ file:///a"]\n'
+def test_the_requirements_of_a_release_are_found_at_its_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("httpx==0.28.1\n")
+    said(monkeypatch, report(SOUND))
+    assert dependencies.audit(subject(tmp_path, name="theirs")).source == "requirements.txt"
 
 
-def test_a_lock_that_fits_its_declaration_has_no_fault(tmp_path: Path) -> None:
-    assert (
-        locked(tmp_path, pyproject_toml=PROJECT, requirements_txt="httpx[http2]==0.28.1 \\\n  --hash=sha256:00\nlocal==1\n") == ()
+def npm(**vulnerabilities: Any) -> str:
+    return json.dumps(
+        {"auditReportVersion": 2, "vulnerabilities": vulnerabilities, "metadata": {"dependencies": {"prod": 1, "total": 68}}}
     )
 
 
-@pytest.mark.parametrize(
-    ("lock", "fault"),
-    [
-        ('[[package]]\nname = "httpx"\nversion = "0.27.0"\n', "httpx is 0.27.0 in uv.lock, declared >=0.28,<1"),
-        ('[[package]]\nname = "local"\nversion = "1"\n', "httpx is declared and not in uv.lock"),
-    ],
-)
-def test_a_lock_that_is_older_than_its_declaration_is_told(tmp_path: Path, lock: str, fault: str) -> None:
-    assert fault in locked(tmp_path, pyproject_toml=PROJECT, uv_lock=lock)
-
-
-def test_no_lock_at_all_is_told(tmp_path: Path) -> None:
-    assert locked(tmp_path, pyproject_toml=PROJECT) == (
-        "pyproject.toml declares 3 dependencies and there is no lock file, such as uv.lock",
-    )
-
-
-def test_node_s_lock_is_compared_with_its_declaration(tmp_path: Path) -> None:
-    manifest = '{"dependencies": {"express": "^5.0.0", "pino": "^9.0.0"}}'
-    lock = {"packages": {"": {"dependencies": {"express": "^4.0.0"}}, "node_modules/express": {"version": "4.0.0"}}}
-    (tmp_path / "package.json").write_text(manifest)
-    (tmp_path / "package-lock.json").write_text(json.dumps(lock))
-    assert dependencies.locked(subject(tmp_path)).faults == (
-        "express is declared ^5.0.0, and package-lock.json was made for ^4.0.0",
-        "pino is declared and not in package-lock.json",
-    )
-
-
-def test_files_that_cannot_be_understood_are_errors(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[project\n")
-    with pytest.raises(GateError, match=r"pyproject\.toml: cannot be understood"):
-        dependencies.locked(subject(tmp_path))
+def test_what_npm_audit_said_elsewhere_counts_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.write_text(npm())
+    assert judged(dependencies.audit(subject(tmp_path, audit_report=path)))[0].value == 68
+    path.write_text(npm(qs={"name": "qs", "severity": "high", "range": "<6.5.3", "fixAvailable": True}))
+    with pytest.raises(Failure, match=r"qs <6\.5\.3: high, mended by npm audit fix"):
+        judged(dependencies.audit(subject(tmp_path, audit_report=path)))
+    path.write_text('{"auditReportVersion": 2, "error": {"code": "ENOLOCK"}}')
+    with pytest.raises(GateError, match=r"audit\.json: is no report of pip-audit or npm audit in JSON"):
+        dependencies.audit(subject(tmp_path, audit_report=path))
