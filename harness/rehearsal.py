@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gate.errors import GateError, UsageError
+from gate.facts.git import git
 from gate.facts.providers import providers
 from gate.journal import JOURNAL, Journal, read
 from gate.masking import Masker
@@ -484,13 +484,11 @@ def _package(roots: Iterable[Path]) -> list[dict[str, Any]]:
 def release_of(directory: Path, *, name: str = "", version: str = "") -> dict[str, Any]:
     """What is being released: from git where `directory` is in a repository, else from what is installed."""
     commit, dirty = "", False
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        git = ["git", "-C", str(directory)]
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=10).stdout
-        dirty = bool(status.strip())
+    with contextlib.suppress(GateError):
+        commit = git(directory, "rev-parse", "--verify", "HEAD").decode().strip()
+        # What cannot be told is not clean.
+        dirty = True
+        dirty = bool(git(directory, "status", "--porcelain").strip())
     return {
         "name": name or "reference backend",
         "version": version or _golive_version(),

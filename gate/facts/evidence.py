@@ -6,7 +6,6 @@ of something else.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from gate import journal
 from gate.errors import GateError, JournalError
+from gate.facts.git import git
 from gate.facts.subject import Subject
 from gate.journal import Recording
 
@@ -106,11 +106,7 @@ def _schema(subject: Subject) -> tuple[str, str]:
 
 def _head(repository: Path) -> tuple[str, datetime | None]:
     try:
-        run = subprocess.run(
-            ["git", "-C", str(repository), "log", "-1", "--format=%H %cI"],
-            capture_output=True, text=True, timeout=30, check=True,
-        )  # fmt: skip
-        commit, _, moment = run.stdout.strip().partition(" ")
+        commit, _, moment = git(repository, "log", "-1", "--no-show-signature", "--format=%H %cI").decode().strip().partition(" ")
         return commit, datetime.fromisoformat(moment)
-    except (OSError, subprocess.SubprocessError, ValueError):
+    except (GateError, ValueError):
         return "", None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gate.errors import GateError
+from gate.facts.git import git
 from gate.facts.subject import Subject
 
 __all__ = ["LockedDependencies", "locked"]
@@ -104,13 +104,10 @@ def _lock_of(folder: Path, root: Path, names: Sequence[str]) -> Path | None:
 def _tracked(root: Path, path: Path) -> bool:
     """Whether git has the file in its index; not so where there is no repository."""
     try:
-        run = subprocess.run(
-            ["git", "-C", str(root), "ls-files", "--error-unmatch", "--", str(path.relative_to(root))],
-            capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+        git(root, "ls-files", "--error-unmatch", "--", str(path.relative_to(root)))
+    except GateError:
         return False
-    return run.returncode == 0
+    return True
 
 
 def _understood(manifest: Path, read: Callable[[str], dict[str, str]]) -> dict[str, str]:

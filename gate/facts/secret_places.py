@@ -10,7 +10,6 @@ import bz2
 import io
 import lzma
 import os
-import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -19,12 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.errors import GateError
+from gate.facts.git import NoRepositoryError, git
 from gate.facts.secret_scan import Found, Scanner
 from gate.facts.subject import Subject
 
 __all__ = ["SecretScan", "files_of", "of_commits", "of_documents", "of_files", "of_folder", "of_packages", "of_repository"]
 
-TIMEOUT_S = 120.0
 DEEPEST_ARCHIVE = 3
 LARGEST_ARCHIVE = 1_000_000_000
 _FOLDERS_LEFT_OUT = frozenset(
@@ -79,9 +78,10 @@ def of_commits(subject: Subject) -> SecretScan | None:
     if subject.repository is None:
         raise GateError("the release's commits are named, and the repository is not")
     root = subject.repository
-    commits = _git(root, "rev-list", "--end-of-options", subject.commits).decode().split()
+    commits = git(root, "rev-list", "--end-of-options", subject.commits).decode().split()
+    _refuse_shallow(root, commits)
     messages = [
-        (f"{commit[:_SHOWN_COMMIT]}:commit message", _git(root, "log", "-1", "--format=%an <%ae>%n%B", commit))
+        (f"{commit[:_SHOWN_COMMIT]}:commit message", git(root, "log", "-1", "--format=%an <%ae>%n%B", commit))
         for commit in commits
     ]
     scan = _scan(subject.commits, [*messages, *_versions(root, commits)], _scanner(subject))
@@ -145,12 +145,8 @@ def _read(path: Path, shown: str) -> bytes:
 
 def _tracked(folder: Path) -> Iterator[tuple[str, Path | bytes]]:
     try:
-        listed = _git(folder, "ls-files", "--stage", "-z", "--", ".")
-    except FileNotFoundError:
-        if (folder / ".git").exists():
-            raise GateError("git is not installed, and says which files are tracked; install it") from None
-        return
-    except _NoRepositoryError:
+        listed = git(folder, "ls-files", "--stage", "-z", "--", ".")
+    except NoRepositoryError:
         return
     for entry in listed.split(b"\0"):
         if not entry:
@@ -161,7 +157,7 @@ def _tracked(folder: Path) -> Iterator[tuple[str, Path | bytes]]:
             raise GateError(f"{os.fsdecode(name)} is a submodule, which is a repository of its own: scan it by itself")
         path = folder / os.fsdecode(name)
         # What is tracked and was taken away here is released all the same.
-        yield os.fsdecode(name), path if path.is_symlink() or path.is_file() else _git(folder, "cat-file", "blob", blob)
+        yield os.fsdecode(name), path if path.is_symlink() or path.is_file() else git(folder, "cat-file", "blob", blob)
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -176,19 +172,26 @@ def _walked(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(folder).as_posix(), path
 
 
+def _refuse_shallow(root: Path, commits: Sequence[str]) -> None:
+    """Where a clone ends, everything looks as if one commit had brought it, and what was taken away before is not there."""
+    path = root / os.fsdecode(git(root, "rev-parse", "--git-path", "shallow").strip())
+    if path.is_file() and not set(commits).isdisjoint(path.read_text(encoding="ascii").split()):
+        raise GateError("the clone is a shallow one that ends within the release's commits; run git fetch --unshallow")
+
+
 def _versions(root: Path, commits: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Each version of a file once, by the commit that brought it last in the list."""
     first: dict[str, str] = {}
     # Reversed, so that a version is told with the first of the commits that hold it.
     for commit in reversed(commits):
-        fields = _git(root, "diff-tree", "-r", "-m", "--root", "--no-commit-id", "--no-renames", "-z", commit).split(b"\0")
+        fields = git(root, "diff-tree", "-r", "-m", "--root", "--no-commit-id", "--no-renames", "-z", commit).split(b"\0")
         for about, file in zip(fields[0::2], fields[1::2], strict=False):
             _, mode, _, blob, _ = about.decode().split()
             if blob != _NOTHING and mode not in (_SUBMODULE, _LINK):
                 first.setdefault(blob, f"{commit[:_SHOWN_COMMIT]}:{os.fsdecode(file)}")
     if not first:
         return
-    content = _git(root, "cat-file", "--batch", data="\n".join(first).encode() + b"\n")
+    content = git(root, "cat-file", "--batch", data="\n".join(first).encode() + b"\n")
     place = 0
     for blob, name in first.items():
         end = content.index(b"\n", place)
@@ -198,27 +201,6 @@ def _versions(root: Path, commits: Sequence[str]) -> Iterator[tuple[str, bytes]]
         size = int(header[2])
         yield name, content[end + 1 : end + 1 + size]
         place = end + size + 2
-
-
-class _NoRepositoryError(Exception):
-    """The folder is in no repository."""
-
-
-def _git(root: Path, *arguments: str, data: bytes | None = None) -> bytes:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            input=data, capture_output=True, check=False, timeout=TIMEOUT_S, env={**environment, "LC_ALL": "C"},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise GateError(f"git {arguments[0]} did not end within {TIMEOUT_S:g} s") from None
-    if run.returncode:
-        said = run.stderr.decode(errors="replace").strip().splitlines()
-        if any("not a git repository" in line for line in said):
-            raise _NoRepositoryError
-        raise GateError(f"git {arguments[0]}: {said[-1] if said else f'exit status {run.returncode}'}")
-    return run.stdout
 
 
 def _opened(path: str, data: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gate.errors import GateError
+from gate.facts.git import NoRepositoryError, git
 from gate.facts.subject import Subject
 
 __all__ = ["WorkingTree", "read"]
@@ -14,7 +16,8 @@ __all__ = ["WorkingTree", "read"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingTree:
-    """`changed` are tracked files that differ from the commit, `unknown` files below the released code that git does not know.
+    """`changed` are tracked files that differ from the commit, `unknown` files below the released code that git does not know,
+    `hidden` files of which git was told not to look whether they differ.
 
     given: False where nobody named a release; `commit` is empty where there is none.
     """
@@ -23,6 +26,7 @@ class WorkingTree:
     commit: str = ""
     changed: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 def read(subject: Subject) -> WorkingTree:
@@ -30,30 +34,31 @@ def read(subject: Subject) -> WorkingTree:
     if subject.journals is None or subject.repository is None:
         return WorkingTree(given=False)
     root = subject.repository
-    inside = _git(root, "rev-parse", "--is-inside-work-tree")
-    if inside != "true":
-        raise GateError("what is released is in no git repository; then nothing says which commit was looked at")
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changed = _git(root, "diff", "--name-only", "-z", "HEAD", "--") if commit else ""
-    folders = [str(path.absolute()) for path in subject.source_roots if path.absolute().is_relative_to(root.absolute())]
-    unknown = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *folders) if folders else ""
+    try:
+        top = Path(os.fsdecode(git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+    except NoRepositoryError:
+        raise GateError("what is released is in no git repository; then nothing says which commit was looked at") from None
+    if not git(root, "rev-list", "--max-count=1", "--all"):
+        return WorkingTree(given=True)
+    folders = [str(path.resolve()) for path in subject.source_roots if path.resolve().is_relative_to(top.resolve())]
+    unknown = _names(git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *folders)) if folders else ()
     return WorkingTree(
         given=True,
-        commit=commit,
-        changed=tuple(filter(None, changed.split("\0"))),
+        commit=git(root, "rev-parse", "--verify", "HEAD").decode().strip(),
+        changed=_names(git(root, "diff", "--no-ext-diff", "--ignore-submodules=none", "--name-only", "-z", "HEAD", "--")),
         # What describes the release to the gate is not what is released.
-        unknown=tuple(name for name in unknown.split("\0") if name and not Path(name).name.startswith("golive.")),
+        unknown=tuple(name for name in unknown if not Path(name).name.startswith("golive.")),
+        hidden=tuple(_hidden(root)),
     )
 
 
-def _git(root: Path, *arguments: str) -> str:
-    """What git says; empty when it refuses."""
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, errors="replace", timeout=60, check=False
-        )
-    except FileNotFoundError:
-        raise GateError("git is missing; install it") from None
-    except (OSError, subprocess.SubprocessError) as error:
-        raise GateError(f"git {arguments[0]} did not answer ({type(error).__name__})") from None
-    return run.stdout.strip() if run.returncode == 0 else ""
+def _hidden(root: Path) -> Iterator[str]:
+    """`git update-index --assume-unchanged` and `--skip-worktree`; what a sparse checkout left out is not there to differ."""
+    for entry in _names(git(root, "ls-files", "-v", "-z", "--", ":/")):
+        tag, name = entry[0], entry[2:]
+        if tag.islower() or (tag == "S" and (root / name).exists()):
+            yield name
+
+
+def _names(listed: bytes) -> tuple[str, ...]:
+    return tuple(os.fsdecode(name) for name in listed.split(b"\0") if name)

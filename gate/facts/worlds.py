@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gate.errors import GateError
+from gate.facts.git import own_environment
 from gate.facts.statements import split
 
 __all__ = [
@@ -137,11 +138,10 @@ class RepositoryCopy:
         """Raises GateError when git refuses. No settings of this machine have a part in it."""
         who = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER")
                for field, value in (("NAME", "golive"), ("EMAIL", "golive@golive.invalid"))}  # fmt: skip
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         run = subprocess.run(
             ["git", "-C", str(self.path), *arguments],
             capture_output=True, text=True, check=False,
-            env={**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
+            env={**own_environment(), **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
         )  # fmt: skip
         if run.returncode:
             raise GateError(f"git {arguments[0]} in a throw-away repository: {run.stderr.strip()}")

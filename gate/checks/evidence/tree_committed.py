@@ -27,6 +27,9 @@ def run(working_tree: WorkingTree) -> Iterator[Evidence]:
         raise Failure(f"{len(working_tree.changed)} tracked files differ from the commit: {_some(working_tree.changed)}")
     if working_tree.unknown:
         raise Failure(f"{len(working_tree.unknown)} files of the released code are in no commit: {_some(working_tree.unknown)}")
+    if working_tree.hidden:
+        told = "git update-index --no-assume-unchanged --no-skip-worktree"
+        raise Inconclusive(f"git was told not to look at {_some(working_tree.hidden)}; {told} takes that back")
     yield Evidence(label="commit", value=working_tree.commit[:12])
 
 
