@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate.documents import schema_text
-from gate.errors import UsageError
+from gate.errors import GateError, UsageError
+from gate.facts.git import git
 from gate.journal import write_atomically
 from gate.release import FILE
 
@@ -388,13 +388,10 @@ def _text(path: Path) -> str:
 
 def _git(directory: Path, *arguments: str) -> str:
     try:
-        run = subprocess.run(
-            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, errors="replace", timeout=10, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
+        answer = git(directory, *arguments).decode(errors="replace").strip()
+    except GateError:
         return ""
-    answer = run.stdout.strip()
-    return answer if run.returncode == 0 and answer.isprintable() else ""
+    return answer if answer.isprintable() else ""
 
 
 def _list(values: tuple[str, ...]) -> str:

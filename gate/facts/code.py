@@ -16,8 +16,11 @@ __all__ = ["Code", "Spot", "nodes_of", "read", "released_code"]
 
 _PARSER = threading.Lock()
 _NOT_RELEASED = {"tests", "test", "__tests__", "node_modules", "__pycache__", "site-packages", "build", "dist"}
-_ENDINGS = {".py", ".js", ".cjs", ".mjs", ".ts"}
+_ENDINGS = {".py", ".js", ".cjs", ".mjs", ".jsx", ".ts", ".cts", ".mts", ".tsx"}
 _TEST_RUNNERS = {"pytest", "unittest", "_pytest"}
+_TEST_MODES = {"test", "tests", "testing"}
+_RUNNING = re.compile(r"modules|argv")
+_MODE = re.compile(r"(?:\w*_)?env(?:ironment)?", re.IGNORECASE)
 _RUNNER_VARIABLE = re.compile(r"PYTEST_CURRENT_TEST|PYTEST_VERSION|JEST_WORKER_ID|VITEST")
 _HEADER = re.compile(r"x-(?:test|bypass|debug|skip|no)-?(?:[a-z-]*)|x-[a-z-]*-?bypass", re.IGNORECASE)
 _SWITCH = re.compile(
@@ -25,11 +28,16 @@ _SWITCH = re.compile(
 )
 _SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _QUOTED_NAME = re.compile(rf"['\"]({_SETTING.pattern})['\"]")
-_TAKEN_IN_SCRIPT = re.compile(rf"process\.env(?:\.({_SETTING.pattern})\b|\[['\"]({_SETTING.pattern})['\"]\])")
+_TAKEN_IN_SCRIPT = re.compile(
+    rf"(?:process|import\.meta|Bun|Deno)\.env(?:\??\.(?:get\(\s*)?['\"]?({_SETTING.pattern})\b|(?:\?\.)?\[['\"`]({_SETTING.pattern})['\"`]\])"
+)
+_TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*(?::\s*[\w.]+\s*)?=\s*process\.env\b(?![.\[?])")
 _IN_SCRIPTS = (
     (
         "asks for the test environment",
-        re.compile(r"(?:NODE_ENV|APP_ENV)\s*===?\s*['\"]test['\"]|['\"]test['\"]\s*===?\s*process\.env"),
+        re.compile(
+            r"(?:NODE_ENV|APP_ENV|MODE)['\"`]?\]?\)?\s*===?\s*['\"`]test(?:ing)?['\"`]|['\"`]test(?:ing)?['\"`]\s*===?\s*(?:process|import\.meta)\.env"
+        ),
     ),
     ("asks whether a test runner is at work", _RUNNER_VARIABLE),
     ("takes a header that bypasses", re.compile(rf"['\"](?:{_HEADER.pattern})['\"]", re.IGNORECASE)),
@@ -78,7 +86,7 @@ def read(subject: Subject) -> Code:
             settings |= set(_taken_in_python(nodes))
         else:
             found = _in_script(text)
-            settings |= {taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text)}
+            settings |= set(_taken_in_script(text))
             words |= {quoted[1] for quoted in _QUOTED_NAME.finditer(text)}
         bypasses += [Spot(file=name, line=line, what=what) for line, what in found]
     return Code(
@@ -89,10 +97,12 @@ def read(subject: Subject) -> Code:
 def released_code(subject: Subject) -> Iterator[tuple[str, str]]:
     """The text of every source file below the subject's roots, without its tests, by its name with the root's.
 
-    Raises GateError for a file that cannot be read, and when there was none.
+    Raises GateError for a folder that is not there, for a file that cannot be read, and when there was none.
     """
     files = 0
     for root in subject.source_roots:
+        if not root.is_dir():
+            raise GateError(f"{root}: no such folder with released code; correct repository.source")
         for path in sorted(root.rglob("*")):
             inside = path.relative_to(root)
             if path.suffix in _ENDINGS and not _NOT_RELEASED & set(inside.parts[:-1]) and path.is_file():
@@ -124,9 +134,11 @@ def _name_of_setting(node: ast.AST) -> str:
 
 
 def _taken_in_python(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """`os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")`."""
+    """`os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")`, `env("X")`, `env.str("X")`, `config("X")`, and pydantic's."""
     for node in nodes:
         source: ast.expr
+        if isinstance(node, ast.ClassDef) and any(_last(base) == "BaseSettings" for base in node.bases):
+            yield from _fields_of_settings(node)
         if isinstance(node, ast.Subscript):
             source, key = node.value, node.slice
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
@@ -136,8 +148,45 @@ def _taken_in_python(nodes: Sequence[ast.AST]) -> Iterator[str]:
         else:
             continue
         taken_from = source.attr if isinstance(source, ast.Attribute) else source.id if isinstance(source, ast.Name) else ""
-        if taken_from in ("environ", "getenv") and (name := _name_of_setting(key)):
+        known = taken_from in ("environ", "getenv", "env") or (taken_from == "config" and source is getattr(node, "func", None))
+        if known and (name := _name_of_setting(key)):
             yield name
+
+
+def _fields_of_settings(node: ast.ClassDef) -> Iterator[str]:
+    """Of `class Settings(BaseSettings)`: each field by the name under which it is read, or by its alias."""
+    prefix = next(
+        (
+            str(keyword.value.value)
+            for part in ast.walk(node)
+            if isinstance(part, ast.Call)
+            for keyword in part.keywords
+            if keyword.arg == "env_prefix" and isinstance(keyword.value, ast.Constant)
+        ),
+        "",
+    )
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name) or field.target.id == "model_config":
+            continue
+        aliases = [
+            keyword.value.value
+            for keyword in (field.value.keywords if isinstance(field.value, ast.Call) else ())
+            if keyword.arg in ("alias", "validation_alias") and isinstance(keyword.value, ast.Constant)
+        ]
+        name = str(aliases[0]) if aliases else f"{prefix}{field.target.id}"
+        if _SETTING.fullmatch(name.upper()):
+            yield name.upper()
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _taken_in_script(text: str) -> Iterator[str]:
+    """`process.env.X`, `process.env["X"]`, `const { X, Y: y = 1 } = process.env`, and the same of the runtimes beside Node."""
+    yield from (taken[1] or taken[2] for taken in _TAKEN_IN_SCRIPT.finditer(text))
+    for apart in _TAKEN_APART.finditer(text):
+        yield from re.findall(rf"(?:^|,)\s*({_SETTING.pattern})\b", apart[1])
 
 
 def _in_python(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
@@ -157,13 +206,25 @@ def _in_python(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"takes a header that bypasses ({node.value})"
             elif _SWITCH.fullmatch(node.value):
                 yield node.lineno, f"has a switch that turns a protection off ({node.value})"
-        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Constant) and node.left.value in _TEST_RUNNERS:
-            if any(isinstance(right, ast.Attribute) and right.attr == "modules" for right in node.comparators):
+        elif isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            values = {side.value for side in sides if isinstance(side, ast.Constant) and isinstance(side.value, str)}
+            if values & _TEST_RUNNERS and any(_mentions(side, _RUNNING) for side in sides):
                 yield node.lineno, "asks whether a test runner is at work"
+            elif values & _TEST_MODES and any(_mentions(side, _MODE) for side in sides):
+                yield node.lineno, "asks for the test environment"
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             if any(module.partition(".")[0] in _TEST_RUNNERS for module in names):
                 yield node.lineno, "imports a test runner"
+
+
+def _mentions(node: ast.expr, name: re.Pattern[str]) -> bool:
+    for part in ast.walk(node):
+        text = part.value if isinstance(part, ast.Constant) else _last(part) if isinstance(part, ast.Attribute | ast.Name) else ""
+        if isinstance(text, str) and name.fullmatch(text):
+            return True
+    return False
 
 
 def _in_script(text: str) -> Iterator[tuple[int, str]]:

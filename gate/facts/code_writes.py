@@ -1,4 +1,4 @@
-"""Which columns the released code writes: in SQL, through SQLAlchemy's insert and update, through the client of Supabase."""
+"""Which columns the released code writes: in SQL, through SQLAlchemy (statements and models), through the client of Supabase."""
 
 from __future__ import annotations
 
@@ -79,6 +79,46 @@ def _in_python(nodes: Sequence[ast.AST]) -> Iterator[_Found]:
             table = _written_table(node.func.value)
             if table:
                 yield from ((node.lineno, table, name, False) for name in _given(node))
+        elif isinstance(node, ast.ClassDef):
+            yield from _mapped(node)
+        elif isinstance(node, ast.Call) and _last(node.func) == "Table" and not any(one.arg == "schema" for one in node.keywords):
+            table = _text(node.args[0]) if node.args else ""
+            for argument in node.args[1:] if table else ():
+                if (
+                    isinstance(argument, ast.Call)
+                    and _last(argument.func) == "Column"
+                    and argument.args
+                    and (name := _text(argument.args[0]))
+                ):
+                    yield argument.lineno, table, name, True
+
+
+def _mapped(node: ast.ClassDef) -> Iterator[_Found]:
+    """Of a model with `__tablename__`: every attribute that is a column, by the column's own name where it has another."""
+    fields = [
+        (target.id, field)
+        for field in node.body
+        if isinstance(field, ast.Assign | ast.AnnAssign)
+        for target in (field.targets if isinstance(field, ast.Assign) else [field.target])
+        if isinstance(target, ast.Name)
+    ]
+    table = next((_text(field.value) for name, field in fields if name == "__tablename__" and field.value), "")
+    if not table or any(name == "__table_args__" and "'schema'" in ast.dump(field) for name, field in fields):
+        return
+    for name, field in fields:
+        value = field.value
+        if isinstance(value, ast.Call) and _last(value.func) in ("Column", "mapped_column"):
+            yield field.lineno, table, (_text(value.args[0]) if value.args else "") or name, True
+        elif (
+            value is None
+            and isinstance(field, ast.AnnAssign)
+            and ast.unparse(field.annotation).startswith(("Mapped[", "orm.Mapped["))
+        ):
+            yield field.lineno, table, name, True
+
+
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _written_table(node: ast.expr) -> str:

@@ -40,5 +40,6 @@ def git(root: Path, *arguments: str, data: bytes | None = None) -> bytes:
         if any("not a git repository" in line for line in said):
             raise NoRepositoryError(f"{root} is in no git repository")
         why = next((line for line in said if line.startswith("fatal:")), said[-1] if said else f"exit status {run.returncode}")
-        raise GateError(f"git {arguments[0]}: {why.removeprefix('fatal: ')}")
+        advice = f"; run git config --global --add safe.directory {root.absolute()}" if "dubious ownership" in why else ""
+        raise GateError(f"git {arguments[0]}: {why.removeprefix('fatal: ')}{advice}")
     return run.stdout

@@ -13,13 +13,13 @@ from gate.facts.subject import Subject
 __all__ = ["LeftInCode", "read"]
 
 _DEBUGGERS = {"pdb", "ipdb", "pudb", "debugpy", "pydevd", "wdb", "rpdb", "remote_pdb"}
-_SWITCHES = {"debug": True, "reload": True, "verify": False, "check_hostname": False}
+_SWITCHES = {"debug": True, "reload": True, "verify": False, "verify_ssl": False, "check_hostname": False}
 _SERVERS = {"FastAPI", "Flask", "Starlette", "Litestar", "Quart", "run", "Granian", "run_app", "main"}
 _EMBEDDED = re.compile(r"^sqlite(?:\+\w+)?:|^:memory:$|^file::memory:|^memory://")
 _TESTING = re.compile(r"(?:^|[^a-z])(?:test(?:ing|s)?|pytest|unittest|jest|vitest|ci|mock)(?:$|[^a-z])", re.IGNORECASE)
 _IN_SCRIPTS = (
-    (re.compile(r"^\s*debugger\s*;?\s*$", re.MULTILINE), "stops for a debugger"),
-    (re.compile(r"rejectUnauthorized\s*:\s*false"), "does not verify certificates"),
+    (re.compile(r"(?:^|[;{})])[ \t]*debugger[ \t]*(?:;|\}|$)", re.MULTILINE), "stops for a debugger"),
+    (re.compile(r"rejectUnauthorized['\"]?\s*:\s*(?:false|!1)"), "does not verify certificates"),
     (re.compile(r"NODE_TLS_REJECT_UNAUTHORIZED['\"\]]{0,2}\s*=\s*['\"]?0"), "does not verify certificates"),
     (re.compile(r"--inspect(?:-brk)?(?:=0\.0\.0\.0)"), "lets a debugger in from outside"),
 )
@@ -100,14 +100,28 @@ def _debugging(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
                     continue
                 if keyword.value.value is not _SWITCHES[keyword.arg]:
                     continue
-                if keyword.arg in ("verify", "check_hostname"):
+                if keyword.arg in ("verify", "verify_ssl", "check_hostname"):
                     yield node.lineno, "does not verify certificates"
                 elif called in _SERVERS:
                     yield node.lineno, f"serves with {keyword.arg}=True"
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is True:
-            for target in node.targets:
-                if isinstance(target, ast.Name) and target.id == "DEBUG":
-                    yield node.lineno, "has DEBUG = True"
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                yield from ((node.lineno, what) for what in _set(target, node.value))
+
+
+def _set(target: ast.expr, value: ast.expr | None) -> Iterator[str]:
+    """`DEBUG: bool = True`, `app.debug = True`, `app.config["DEBUG"] = True`, `context.verify_mode = ssl.CERT_NONE`."""
+    if isinstance(target, ast.Subscript):
+        name = target.slice.value if isinstance(target.slice, ast.Constant) else ""
+    else:
+        name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+    given = value.value if isinstance(value, ast.Constant) else value.attr if isinstance(value, ast.Attribute) else None
+    if given is True and (name == "DEBUG" or (name == "debug" and isinstance(target, ast.Attribute))):
+        yield f"has {name} = True"
+    elif isinstance(target, ast.Attribute) and (
+        (given is False and name in ("verify", "check_hostname")) or (name == "verify_mode" and given == "CERT_NONE")
+    ):
+        yield "does not verify certificates"
 
 
 def _swaps(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:

@@ -31,6 +31,7 @@ _FOLDERS_LEFT_OUT = frozenset(
 )
 _LINK, _SUBMODULE = "120000", "160000"
 _SHOWN_COMMIT = 10
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _NOTHING = "0" * 40
 
 
@@ -38,7 +39,8 @@ _NOTHING = "0" * 40
 class SecretScan:
     """What was looked through, and what was found. `found` stops a release; for `allowed` somebody gave a reason.
 
-    `tracked`: the files are those that git tracks, not all below a folder. `unused`: allowances without a finding.
+    `tracked`: the files are those that git tracks, not all below a folder. `descriptions`: files that say what is released, such
+    as golive.toml, and are not it. `unused`: allowances without a finding.
     """
 
     place: str
@@ -47,6 +49,7 @@ class SecretScan:
     found: tuple[Found, ...]
     allowed: tuple[Found, ...]
     tracked: bool = False
+    descriptions: int = 0
     commits: int = 0
     unused: tuple[str, ...] = ()
 
@@ -116,11 +119,14 @@ def _scanner(subject: Subject) -> Scanner:
 
 
 def _scan(place: str, texts: Iterable[tuple[str, Path | bytes]], scanner: Scanner) -> SecretScan:
-    files = size = 0
+    files = size = descriptions = 0
     found: list[Found] = []
     for path, content in texts:
         data = content if isinstance(content, bytes) else _read(content, path)
         files += 1
+        descriptions += path.rpartition("/")[2].startswith("golive.")
+        if data.startswith(_LFS_POINTER):
+            raise GateError(f"{path}: is a pointer to a file in LFS, which is not here; run git lfs pull")
         for name, text in _opened(path, data):
             size += len(text)
             found += scanner.scan(text, name)
@@ -129,6 +135,7 @@ def _scan(place: str, texts: Iterable[tuple[str, Path | bytes]], scanner: Scanne
         place=place,
         files=files,
         size=size,
+        descriptions=descriptions,
         found=tuple(one for one in found if not one.allowed),
         allowed=tuple(one for one in found if one.allowed),
         unused=tuple(unused),

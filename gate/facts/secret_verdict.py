@@ -20,6 +20,8 @@ def judge_scan(scan: SecretScan) -> Iterator[Evidence]:
         raise Failure("; ".join(str(one) for one in scan.found[:_MOST_SHOWN]) + more)
     if not scan.files:
         raise Inconclusive(f"{scan.place}: no file was looked through, so nothing is known")
+    if scan.files == scan.descriptions:
+        raise Inconclusive(f"{scan.place} holds nothing but the description of the release, so nothing is known of it")
     yield Evidence(label="files looked through", value=scan.files)
     yield Evidence(label="which files", value="tracked by git" if scan.tracked else "all")
     yield Evidence(label="bytes", value=scan.size, unit="B")

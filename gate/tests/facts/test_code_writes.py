@@ -34,6 +34,16 @@ def written(tmp_path: Path, **files: str) -> list[str]:
         ("update(messages).where(messages.c.id == 1).values({'content': 'a'})\n", ["1 messages.content"]),
         ("messages.insert().values([{'content': 'a'}])\n", ["1 messages.content"]),
         ("S = 'SELECT content FROM messages WHERE status = 1'\n", []),
+        (
+            ("class Message(Base):\n    __tablename__ = 'messages'\n    content = Column(Text)\n    kept = mapped_column('status', Text)\n"
+            "    late: Mapped[int]\n    unit: Mapped[Unit] = relationship()\n    other = 1\n"),
+            ["3 messages.content", "4 messages.status", "5 messages.late"],
+        ),
+        (
+            "class Far(Base):\n    __tablename__ = 'messages'\n    __table_args__ = {'schema': 'far'}\n    content = Column(Text)\n",
+            [],
+        ),
+        ("m = sa.Table('messages', meta, sa.Column('content', sa.Text), sa.UniqueConstraint('a'))\n", ["1 messages.content"]),
     ],
 )  # fmt: skip
 def test_statements_in_python(tmp_path: Path, text: str, found: list[str]) -> None:
@@ -110,6 +120,13 @@ def test_code_that_knows_of_an_embedded_database_swaps_nothing(tmp_path: Path, t
         ("app_py", "uvicorn.run(app, reload=True)\n"),
         ("app_py", "DEBUG = True\n"),
         ("app_ts", "function a() {\n  debugger;\n}\n"),
+        ("app_tsx", "const V = () => { debugger; return 1 };\n"),
+        ("app_py", "DEBUG: bool = True\n"),
+        ("app_py", "app.debug = True\n"),
+        ("app_py", "app.config['DEBUG'] = True\n"),
+        ("app_py", "context.verify_mode = ssl.CERT_NONE\n"),
+        ("app_py", "session.verify = False\n"),
+        ("app_js", "new Agent({ 'rejectUnauthorized': !1 })\n"),
         ("app_ts", "new Agent({ rejectUnauthorized: false })\n"),
     ],
 )

@@ -172,3 +172,18 @@ def test_allowances_that_nothing_needs_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("nothing\n")
     scan = of_folder(tmp_path, Scanner(allowances=[Allowance(rule="github-token", path="b.txt", reason="it was there once")]))
     assert {piece.label: piece.value for piece in judge_scan(scan)}["allowances that nothing needs"] == "github-token in b.txt"
+
+
+def test_a_folder_with_nothing_but_the_description_of_a_release_says_nothing_of_it(tmp_path: Path) -> None:
+    for name in ("golive.toml", "golive.schema.json", "golive.expected.toml"):
+        (tmp_path / name).write_text("# theirs\n")
+    with pytest.raises(Inconclusive, match="holds nothing but the description of the release"):
+        list(judge_scan(of_folder(tmp_path, Scanner())))
+    (tmp_path / "main.py").write_text("")
+    assert next(iter(judge_scan(of_folder(tmp_path, Scanner())))).value == 4
+
+
+def test_a_pointer_to_what_lies_elsewhere_is_an_error(repository: RepositoryCopy) -> None:
+    repository.write("dump.sql", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12\n")
+    with pytest.raises(GateError, match=r"dump\.sql: is a pointer to a file in LFS"):
+        secret_places.of_repository(of(repository))
