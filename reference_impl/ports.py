@@ -416,7 +416,11 @@ class Campaigns(Protocol):
     async def save(self, campaign: Campaign) -> None: ...
 
     async def pause_all(self, unit_id: UUID, *, reason: str, resume_at: datetime | None, now: datetime) -> int:
-        """Pauses what runs in the unit; how many campaigns that were."""
+        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: ever); how many campaigns that were."""
+        ...
+
+    async def resume_due(self, now: datetime) -> list[UUID]:
+        """Goes on with what the provider's pause is over for, in units that are connected; the unit of each campaign."""
         ...
 
     async def next_recipient(self, unit_id: UUID, now: datetime) -> tuple[Campaign, Recipient] | None:
@@ -431,7 +435,11 @@ class Campaigns(Protocol):
         """Whether the outcome of a recipient's message is doubtful and still being looked up."""
         ...
 
-    async def processing(self, unit_id: UUID) -> list[Campaign]: ...
+    async def any_processing(self, unit_id: UUID) -> bool: ...
+
+    async def processing(self, unit_id: UUID) -> list[Campaign]:
+        """What runs in the unit, locked."""
+        ...
 
     async def units_with_work(self, *, idle_since: datetime) -> list[UUID]:
         """Units with a running campaign whose number has been free since `idle_since`: nobody sends there."""

@@ -662,14 +662,30 @@ class Campaigns(_Repository):
         await self._connection.execute(sa.update(self._table).where(self._table.c.id == campaign.id).values(**values))
 
     async def pause_all(self, unit_id: UUID, *, reason: str, resume_at: datetime | None, now: datetime) -> int:
-        """Pauses what runs in the unit; how many campaigns that were."""
+        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: ever); how many campaigns that were."""
         table = self._table
+        would_go_on = table.c.resume_at.is_not(None) if resume_at is None else table.c.resume_at < resume_at
         result = await self._connection.execute(
             sa.update(table)
-            .where(table.c.unit_id == unit_id, table.c.status == "processing")
+            .where(
+                table.c.unit_id == unit_id,
+                sa.or_(table.c.status == "processing", sa.and_(table.c.status == "paused", would_go_on)),
+            )
             .values(status="paused", pause_reason=reason, resume_at=resume_at, updated_at=now)
         )
         return result.rowcount
+
+    async def resume_due(self, now: datetime) -> list[UUID]:
+        """Goes on with what the provider's pause is over for, in units that are connected; the unit of each campaign."""
+        table, connections = self._table, schema.unit_whatsapp_connections
+        connected = sa.exists().where(connections.c.unit_id == table.c.unit_id, connections.c.status == "connected")
+        resumed = await self._connection.execute(
+            sa.update(table)
+            .where(table.c.status == "paused", table.c.resume_at <= now, connected)
+            .values(status="processing", pause_reason=None, resume_at=None, updated_at=now)
+            .returning(table.c.unit_id)
+        )
+        return list(resumed.scalars())
 
     async def next_recipient(self, unit_id: UUID, now: datetime) -> tuple[Campaign, Recipient] | None:
         """Whose turn it is in the campaigns that run in the unit, oldest campaign first; the campaign's row is locked."""
@@ -722,7 +738,13 @@ class Campaigns(_Repository):
         )
         return (await self._connection.execute(statement)).first() is not None
 
+    async def any_processing(self, unit_id: UUID) -> bool:
+        table = self._table
+        statement = sa.select(table.c.id).where(table.c.unit_id == unit_id, table.c.status == "processing").limit(1)
+        return (await self._connection.execute(statement)).first() is not None
+
     async def processing(self, unit_id: UUID) -> list[Campaign]:
+        """What runs in the unit, locked."""
         table = self._table
         return await self._all(
             Campaign,

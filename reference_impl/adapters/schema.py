@@ -367,7 +367,8 @@ campaigns = sa.Table(
 """Campaigns. Written by the campaign routes and the campaign worker.
 
 `metadata` holds the parameters frozen at dispatch. `pause_reason` says who paused (a person, `rate_limited`,
-`logged_out`, `banned`); `resume_at` is the end of a `Retry-After`. `lease_until` and `lease_token` are the worker's
+`logged_out`, `banned`); at `resume_at`, the end of a
+`Retry-After`, a campaign goes on by itself. `lease_until` and `lease_token` are the worker's
 that runs the campaign, so that two dispatches are one run.
 """
 

@@ -104,7 +104,7 @@ class Worker:
     async def _sweep(self) -> None:
         for work in (
             self._queue.take_over,
-            self._campaigns.start_scheduled,
+            self._campaigns.start_due,
             self._campaigns.wake_all,
             self._outbound.recover,
             self._reconciliation.wake_all,

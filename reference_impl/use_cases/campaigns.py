@@ -166,14 +166,20 @@ class CampaignService:
         allowed = ("draft", "scheduled", "processing", "paused", "cancelled")
         return await self._change(unit_id, campaign_id, allowed=allowed, status="cancelled", pause_reason=None)
 
-    async def start_scheduled(self) -> None:
-        """Starts every campaign whose time has come; one whose unit is not connected is paused."""
+    async def start_due(self) -> None:
+        """Starts every campaign whose time has come, and goes on with those whose provider had asked for a pause that is over;
+        a scheduled one whose unit is not connected is paused.
+        """
         async with self._store.unit_of_work(None) as work:
+            resumed = await work.campaigns.resume_due(work.now)
             for campaign in await work.campaigns.due_scheduled(work.now):
                 connection = await work.connections.of_unit(campaign.unit_id)
                 started = await self._start(work, campaign)
                 if connection is None or connection.status != "connected":
                     await work.campaigns.save(replace(started, status="paused", pause_reason="disconnected"))
+        for _ in resumed:
+            self._metrics.count("campaigns", status="processing")
+        await self._queue.wake_many(WAKE, [str(unit_id) for unit_id in dict.fromkeys(resumed)])
 
     async def wake_all(self) -> None:
         """Wakes a worker for every unit whose campaigns nobody runs: a wake-up, or who had it, may have been lost."""
@@ -195,8 +201,7 @@ class CampaignService:
         async with self._store.unit_of_work(unit_id) as work:
             now = work.now
             connection = await work.connections.of_unit(unit_id)
-            running = bool(await work.campaigns.processing(unit_id))
-            if connection is None or not running:
+            if connection is None or not await work.campaigns.any_processing(unit_id):
                 return None
             before = connection.next_send_at
             if not await work.connections.take_slot(unit_id, now=now, hold_until=now + self._hold):
@@ -313,7 +318,8 @@ class CampaignService:
                 raise NotFoundError("Not found")
             if campaign.status not in allowed:
                 raise ConflictError(f"The campaign is {campaign.status}")
-            if campaign.status != status:
+            # A person's pause outlives the one that the provider asked for.
+            if (campaign.status, campaign.resume_at) != (status, None):
                 if needs_connection:
                     await self._require_connection(work, unit_id)
                 campaign = replace(campaign, status=status, pause_reason=pause_reason, resume_at=None, updated_at=work.now)

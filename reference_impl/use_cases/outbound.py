@@ -39,6 +39,8 @@ _LONGEST_WAIT_IN_REQUEST_S: Final = 10.0
 # A message that a crash left behind is not sent out of the blue hours later.
 _WAITS_FOR_CONNECTION: Final = timedelta(minutes=10)
 _BATCH: Final = 100
+# For a provider that asks for a pause and does not say how long.
+_PAUSE_UNTOLD: Final = timedelta(minutes=1)
 # Calls of one unit at the same time: one that hangs does not hold up all the others.
 _CALLS_AT_ONCE: Final = 4
 _CLASS: Final = {
@@ -429,9 +431,9 @@ class OutboundMessages:
 
     async def _ease_off(self, unit_id: UUID, asked_s: float | None) -> None:
         async with self._store.unit_of_work(unit_id) as work:
-            resume_at = work.now + timedelta(seconds=asked_s) if asked_s else None
+            resume_at = work.now + (timedelta(seconds=asked_s) if asked_s is not None else _PAUSE_UNTOLD)
             # The number first, then its campaigns: the order in which everybody locks them.
-            if resume_at is not None:
+            if asked_s is not None:
                 await work.connections.push_next_send(unit_id, resume_at)
             await work.campaigns.pause_all(unit_id, reason="rate_limited", resume_at=resume_at, now=work.now)
         self._metrics.count("provider_throttled")

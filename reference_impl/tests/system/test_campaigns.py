@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+import pytest
 
 from reference_impl.tests.system.conftest import System, Unit
 
@@ -113,6 +116,67 @@ def test_a_throttling_provider_pauses_the_campaign_and_loses_nobody(system: Syst
     assert act(unit, campaign, "resume") == 200
     system.eventually(lambda: state(unit, campaign)["status"] == "completed", within_s=120)
     assert len({send["number"] for send in unit.sent()}) == len(unit.sent()) == 3
+
+
+def throttled(system: System, unit: Unit, seconds: float | None) -> dict[str, Any]:
+    """A campaign that is paused because the provider asked for it, for so many seconds or without a word."""
+    campaign = unit.campaign(2)
+    told: dict[str, Any] = {"seconds": seconds} if seconds is not None else {"retry_after": "absent"}
+    system.control.inject("rate-limited", instance=unit.instance, route="message/sendText", count=1, **told)
+    act(unit, campaign, "dispatch")
+    system.eventually(lambda: state(unit, campaign)["status"] == "paused")
+    return campaign
+
+
+@pytest.mark.parametrize("seconds", [30, None])
+def test_a_throttled_campaign_goes_on_by_itself_when_the_pause_is_over(system: System, seconds: float | None) -> None:
+    unit = system.connected()
+    campaign = throttled(system, unit, seconds)
+    system.eventually(lambda: state(unit, campaign)["status"] == "completed", within_s=180)
+    refused, again, _ = [call["monotonic"] for call in unit.calls()]
+    assert again - refused >= (seconds or 60)
+    assert (len(unit.sent()), state(unit, campaign)["resumeAt"], state(unit, campaign)["pauseReason"]) == (2, None, None)
+
+
+def test_a_person_who_pauses_a_throttled_campaign_keeps_it_paused(system: System) -> None:
+    unit = system.connected()
+    campaign = throttled(system, unit, 30)
+    assert act(unit, campaign, "pause") == 200
+    assert (state(unit, campaign)["pauseReason"], state(unit, campaign)["resumeAt"]) == ("requested", None)
+    system.control.advance(120)
+    assert (state(unit, campaign)["status"], len(unit.calls())) == ("paused", 1)
+
+
+def test_a_throttled_campaign_of_a_unit_that_was_logged_out_waits_for_a_person(system: System) -> None:
+    unit = system.connected()
+    campaign = throttled(system, unit, 30)
+    system.control.close(unit.instance, 401)
+    unit.awaits("disconnected")
+    assert unit.connect().status_code == 201
+    system.control.scan(unit.instance, phone=unit.phone)
+    unit.awaits("connected")
+    system.control.advance(120)
+    assert (state(unit, campaign)["status"], state(unit, campaign)["pauseReason"]) == ("paused", "logged_out")
+    assert len(unit.calls()) == 1
+
+
+@pytest.mark.postgres
+def test_a_number_that_drops_while_its_campaign_takes_a_step_stops_neither(on_postgres: System) -> None:
+    unit = on_postgres.connected()
+    campaign, unit_id, store = unit.campaign(1), UUID(unit.id), on_postgres.backend.store
+    waiting = "SELECT 1 AS one FROM pg_locks WHERE NOT granted"
+
+    async def drop() -> None:
+        async with store.unit_of_work(unit_id) as work:
+            await work.connections.of_unit(unit_id, lock=True)
+            assert (await asyncio.to_thread(act, unit, campaign, "dispatch")) == 200
+            while not await asyncio.to_thread(on_postgres.rows, waiting):
+                await asyncio.sleep(0.01)
+            assert await work.campaigns.pause_all(unit_id, reason="disconnected", resume_at=None, now=work.now) == 1
+
+    on_postgres.run(drop())
+    on_postgres.control.advance(30)
+    assert (state(unit, campaign)["status"], unit.calls()) == ("paused", [])
 
 
 def test_a_doubtful_recipient_is_counted_as_unknown_and_never_sent_to_again(system: System) -> None:
