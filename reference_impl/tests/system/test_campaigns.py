@@ -174,9 +174,11 @@ def test_a_number_that_drops_while_its_campaign_takes_a_step_stops_neither(on_po
                 await asyncio.sleep(0.01)
             assert await work.campaigns.pause_all(unit_id, reason="disconnected", resume_at=None, now=work.now) == 1
 
+    logged = len(on_postgres.log())
     on_postgres.run(drop())
     on_postgres.control.advance(30)
     assert (state(unit, campaign)["status"], unit.calls()) == ("paused", [])
+    assert "deadlock" not in on_postgres.log()[logged:]
 
 
 def test_a_doubtful_recipient_is_counted_as_unknown_and_never_sent_to_again(system: System) -> None:
