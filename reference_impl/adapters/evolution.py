@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -22,7 +25,7 @@ from reference_impl.domain.phones import is_customer_jid, jid_digits
 from reference_impl.domain.webhooks import Echo, echo
 from reference_impl.ports import Clock, InstanceDetails, Metrics
 
-__all__ = ["EvolutionProvider", "classify_send"]
+__all__ = ["EvolutionProvider", "classify_send", "retry_after_s"]
 
 _ANSWER_LIMIT: Final = 2 * 1024 * 1024
 # The server closes idle connections after five seconds; one reused at that moment would look like a reset in the middle of
@@ -30,6 +33,7 @@ _ANSWER_LIMIT: Final = 2 * 1024 * 1024
 _KEEPALIVE_S: Final = 3.0
 # After the deadline: a jump of the injected clock must not cut off an answer that is on its way.
 _JUMP_GRACE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 86_400.0
 _READINESS_INSTANCE: Final = "readiness-probe"
 
 
@@ -37,7 +41,7 @@ _READINESS_INSTANCE: Final = "readiness-probe"
 class _Answer:
     status: int
     body: Any
-    retry_after: str | None
+    retry_after_s: float | None
 
 
 class _CallError(Exception):
@@ -172,7 +176,7 @@ class EvolutionProvider:
             kind = OutcomeClass.UNKNOWN if error.written else OutcomeClass.NOT_SENT
             outcome = CallOutcome(kind=kind, detail=error.detail)
         else:
-            outcome = classify_send(answer.status, answer.body, answer.retry_after)
+            outcome = classify_send(answer.status, answer.body, answer.retry_after_s)
         self._metrics.count("provider_calls", operation="send", outcome=outcome.kind.value)
         return outcome
 
@@ -243,17 +247,18 @@ class EvolutionProvider:
             parsed = json.loads(received.decode("utf-8"))
         except (ValueError, RecursionError):
             parsed = None
-        return _Answer(status=response.status_code, body=parsed, retry_after=response.headers.get("retry-after"))
+        pause_s = retry_after_s(response.headers.get("retry-after", ""), self._clock.now())
+        return _Answer(status=response.status_code, body=parsed, retry_after_s=pause_s)
 
 
-def classify_send(status: int, body: Any, retry_after: str | None) -> CallOutcome:
-    """What one complete answer to `sendText` proves (contract, section 3). Details hold the status and no text of the
-    provider.
+def classify_send(status: int, body: Any, pause_s: float | None) -> CallOutcome:
+    """What one complete answer to `sendText` proves (contract, section 3); `pause_s` is its Retry-After. Details hold the status
+    and no text of the provider.
     """
     if status in (200, 201) and (accepted := _accepted(body)) is not None:
         return CallOutcome(kind=OutcomeClass.ACCEPTED, detail="accepted", provider_id=accepted[0], remote_jid=accepted[1])
     if status == 429:
-        return CallOutcome(kind=OutcomeClass.THROTTLED, detail="HTTP 429", retry_after_s=_retry_after_s(retry_after))
+        return CallOutcome(kind=OutcomeClass.THROTTLED, detail="HTTP 429", retry_after_s=pause_s)
     if status == 400 and _says_number_does_not_exist(body):
         return CallOutcome(kind=OutcomeClass.REJECTED, detail="number is not on WhatsApp")
     if status == 400 and _is_schema_error(body):
@@ -304,10 +309,20 @@ def _text(body: Any) -> str:
     return json.dumps(body) if body is not None else ""
 
 
-def _retry_after_s(value: str | None) -> float | None:
-    if value is None or not value.isascii() or not value.strip().isdigit():
+def retry_after_s(value: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After asks for, as seconds or as an HTTP date (RFC 9110); a day at most, so that a proxy's mistake
+    stops nobody for ever. None when it is neither.
+    """
+    value = value.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return min(float(value), _LONGEST_PAUSE_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
         return None
-    return min(float(value), 3600.0)
+    # An HTTP date is in GMT, also where it does not say so.
+    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_PAUSE_S)
 
 
 def _refusal(deed: str, answer: _Answer) -> ProviderFailedError:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from harness.clock import VirtualClock
-from reference_impl.adapters.evolution import EvolutionProvider, classify_send
+from reference_impl.adapters.evolution import EvolutionProvider, classify_send, retry_after_s
 from reference_impl.adapters.metrics import PrometheusMetrics
 from reference_impl.domain.errors import ProviderFailedError, ProviderUnavailableError
 from reference_impl.domain.messages import CallOutcome, OutcomeClass
@@ -49,9 +50,33 @@ def test_an_answer_proves_what_the_contract_says(status: int, body: Any, kind: O
     assert classify_send(status, body, None).kind is kind
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), (None, None), ("soon", None), ("-1", None), ("99999", 3600.0)])
-def test_a_pause_is_read_in_seconds(header: str | None, seconds: float | None) -> None:
-    assert classify_send(429, None, header).retry_after_s == seconds
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("7200", 7200.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1e9", None),
+        ("\u0667", None),
+        ("5, 10", None),
+        ("999999999", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("Mon, 23 Nov 2026 12:01:30 GMT", 90.0),
+        ("Monday, 23-Nov-26 12:01:30 GMT", 90.0),
+        ("Mon Nov 23 12:01:30 2026", 90.0),
+        ("Mon, 23 Nov 2026 09:01:30 -0300", 90.0),
+        ("Mon, 23 Nov 2026 11:59:00 GMT", 0.0),
+        ("Thu, 01 Jan 2099 00:00:00 GMT", 86_400.0),
+        ("Mon, 99 Nov 2026 12:01:30 GMT", None),
+    ],
+)
+def test_a_pause_is_read_in_every_form(header: str, seconds: float | None) -> None:
+    assert retry_after_s(header, datetime(2026, 11, 23, 12, tzinfo=UTC)) == seconds
 
 
 async def _against(

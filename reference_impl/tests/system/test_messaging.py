@@ -95,13 +95,17 @@ def test_a_lone_surrogate_is_refused(system: System) -> None:
     assert system.client.post("/messages", content=raw, headers=headers).status_code == 422
 
 
-def test_a_throttled_call_is_tried_again_after_the_pause(system: System) -> None:
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_throttled_call_is_tried_again_after_the_pause(system: System, form: str) -> None:
     unit, phone = system.shared(), system.number()
-    system.control.inject("rate-limited", instance=unit.instance, route="message/sendText", count=1, seconds=3)
+    limited = {"instance": unit.instance, "route": "message/sendText", "count": 1, "seconds": 6, "retry_after": form}
+    system.control.inject("rate-limited", **limited)
     answer = unit.send(phone, "patience", f"key-{phone}")
     assert (answer.status_code, answer.json()["attempts"]) == (200, 2)
     assert len(unit.sent(phone)) == 1
-    assert len(unit.calls(phone)) == 2
+    refused, again = unit.calls(phone)
+    # A date has whole seconds.
+    assert again["monotonic"] - refused["monotonic"] >= 5
 
 
 def test_three_failed_calls_are_a_failure_and_a_fourth_never_comes(system: System) -> None:
