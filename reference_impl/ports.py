@@ -396,7 +396,9 @@ class Messages(Protocol):
     async def drop_updates_before(self, moment: datetime) -> None: ...
 
     async def gauges(self, now: datetime) -> dict[str, float]:
-        """Numbers over all units: outbound messages by status, and the age in seconds of the oldest that waits for a try."""
+        """Numbers over all units: outbound messages that wait and that are doubtful, and the age in seconds of the oldest that
+        waits for a try.
+        """
         ...
 
 

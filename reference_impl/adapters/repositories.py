@@ -576,16 +576,21 @@ class Messages(_Repository):
         await self._connection.execute(sa.delete(table).where(table.c.received_at < moment))
 
     async def gauges(self, now: datetime) -> dict[str, float]:
-        """Numbers over all units: outbound messages by status, and the age in seconds of the oldest that waits for a try."""
+        """Numbers over all units: outbound messages that wait and that are doubtful, and the age in seconds of the oldest that
+        waits for a try.
+        """
         table = self._table
+        # Of the others there are millions, and no index has them.
         rows = await self._connection.execute(
-            sa.select(table.c.status, sa.func.count()).where(table.c.direction == "outbound").group_by(table.c.status)
+            sa.select(table.c.status, sa.func.count())
+            .where(_in("queued", "unknown"), table.c.direction == "outbound")
+            .group_by(table.c.status)
         )
         found = {f"messages.{status}": float(count) for status, count in rows}
         oldest = (
             await self._connection.execute(
                 sa.select(sa.func.min(table.c.next_attempt_at, type_=table.c.next_attempt_at.type)).where(
-                    table.c.status == "queued", table.c.direction == "outbound", table.c.next_attempt_at <= now
+                    _in("queued"), table.c.direction == "outbound", table.c.next_attempt_at <= now
                 )
             )
         ).scalar()

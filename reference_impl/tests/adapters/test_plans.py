@@ -78,6 +78,7 @@ HOT: dict[str, Use] = {
     "doubtful messages to a number": lambda work, unit: work.messages.doubtful_to(unit, ["5511900000401"], "hello 400"),
     "messages of lost workers": lambda work, _: work.messages.stale_sending(work.now, 100),
     "campaigns to wake": lambda work, _: work.campaigns.units_with_work(idle_since=work.now),
+    "what the measurements count": lambda work, _: work.messages.gauges(work.now),
     "the next slot of a number": lambda work, unit: work.connections.take_slot(unit, now=work.now, hold_until=work.now),
 }
 
