@@ -188,7 +188,7 @@ class Backend:
             outbound=outbound,
             inbound=inbound,
             campaigns=campaigns,
-            readiness=Readiness(store=self._database, provider=self._provider, clock=clock, metrics=self._metrics),
+            readiness=Readiness(store=self._database, provider=self._provider, metrics=self._metrics),
             closing=stop.event,
             open_docs=settings.open_docs,
             webhook_tokens=(

@@ -101,11 +101,6 @@ class Database:
         async with self._transaction(_SYSTEM) as (connection, _):
             await connection.execute(sa.text("SELECT 1"))
 
-    def connections_in_use(self) -> int:
-        """Pooled connections that a transaction holds now; 0 on SQLite."""
-        pool = self._engine.pool if self._engine is not None else None
-        return pool.checkedout() if isinstance(pool, sa.pool.QueuePool) else 0
-
     @contextlib.asynccontextmanager
     async def unit_of_work(self, unit_id: UUID | None) -> AsyncIterator[SqlUnitOfWork]:
         """One transaction in the scope of `unit_id`, or of the whole system when None; commits unless the block raises.

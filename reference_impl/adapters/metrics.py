@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
 
-__all__ = ["PrometheusMetrics"]
+__all__ = ["SHARED_FOLDER", "PrometheusMetrics"]
+
+# The library's own name for the folder in which processes count together.
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Each route is a series of its own, so these are few.
@@ -80,26 +84,37 @@ _GAUGES: Final[dict[str, tuple[str, str]]] = {
     "quarantine_open": ("webhook_quarantine_open", "Deliveries in quarantine"),
     "messages.unknown": ("messages_unknown", "Outbound messages of doubtful outcome"),
     "messages.queued": ("messages_queued", "Outbound messages that wait for a try"),
-    "connections_in_use": ("database_connections_in_use", "Pooled database connections held by a transaction"),
 }
 
 
 class PrometheusMetrics:
-    """One registry for each backend, so that several can live in one process."""
+    """One registry for each backend, so that several can live in one process; with `SHARED_FOLDER` in the environment instead one
+    for all processes that have the same, and each tells the sum.
+    """
 
     def __init__(self) -> None:
+        self._folder = os.environ.get(SHARED_FOLDER)
+        if self._folder:
+            os.makedirs(self._folder, exist_ok=True)
+            # The library looks at the environment when it is imported, and a forked process inherits what it found then.
+            if values.ValueClass is values.MutexValue:
+                values.ValueClass = values.MultiProcessValue()
         self._registry = CollectorRegistry()
         self._counters = {}
         for name, (exported, text, labels, from_start) in _COUNTERS.items():
             counter = Counter(exported, text, labels, registry=self._registry)
-            for values in from_start:
-                counter.labels(*values)
+            for series in from_start:
+                counter.labels(*series)
             self._counters[name] = counter
         self._histograms = {
             name: Histogram(exported, text, labels, registry=self._registry, buckets=buckets)
             for name, (exported, text, labels, buckets) in _HISTOGRAMS.items()
         }
-        self._gauges = {name: Gauge(exported, text, registry=self._registry) for name, (exported, text) in _GAUGES.items()}
+        # What they show is counted in the database, by whoever is asked.
+        self._gauges = {
+            name: Gauge(exported, text, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, (exported, text) in _GAUGES.items()
+        }
 
     def count(self, name: str, **labels: str) -> None:
         counter = self._counters[name]
@@ -116,4 +131,8 @@ class PrometheusMetrics:
 
     def render(self) -> bytes:
         """The exposition text."""
-        return generate_latest(self._registry)
+        if not self._folder:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, path=self._folder)
+        return generate_latest(together)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+from reference_impl.adapters.metrics import SHARED_FOLDER
 
 if TYPE_CHECKING:
     from reference_impl.settings import Settings
@@ -45,7 +50,7 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
     # Here one line tells what is wrong; in a worker process it would be a trace, again and again.
     asyncio.run(build(settings).check())
     _allow_files(_CONNECTIONS * 2)
-    Granian(
+    server = Granian(
         f"{__name__}:create_app",
         address=host,
         port=port,
@@ -63,7 +68,23 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         backpressure=_CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=20,
-    ).serve()
+    )
+    with _counted_together(workers):
+        server.serve()
+
+
+@contextmanager
+def _counted_together(workers: int) -> Iterator[None]:
+    """Lets several processes count in files of one folder, so that whichever is asked for measurements tells the sum."""
+    if workers == 1 or SHARED_FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="reference-backend-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED_FOLDER]
 
 
 def _allow_files(wanted: int) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from reference_impl.domain.errors import ProviderFailedError, ProviderUnavailableError, StorageUnavailableError
-from reference_impl.ports import Clock, Provider, Store
+from reference_impl.ports import Provider, Store
 
 __all__ = ["Readiness"]
 
@@ -28,21 +28,12 @@ class Exposition(Protocol):
         ...
 
 
-class PooledStore(Store, Protocol):
-    """A store that knows how many of its connections are in use."""
-
-    def connections_in_use(self) -> int:
-        """Connections that a transaction holds now."""
-        ...
-
-
 class Readiness:
     """Asks anew each time: an answer that was right a minute ago is no readiness."""
 
-    def __init__(self, *, store: PooledStore, provider: Provider, clock: Clock, metrics: Exposition) -> None:
+    def __init__(self, *, store: Store, provider: Provider, metrics: Exposition) -> None:
         self._store = store
         self._provider = provider
-        self._clock = clock
         self._metrics = metrics
 
     async def checks(self) -> dict[str, str]:
@@ -52,14 +43,12 @@ class Readiness:
 
     async def exposition(self) -> bytes:
         """Every measurement, with those counted in the database as they are now. Raises StorageUnavailableError."""
-        now = self._clock.now()
         async with self._store.unit_of_work(None) as work:
-            found = await work.messages.gauges(now)
-            found["campaigns_stuck"] = float(await work.campaigns.stuck(now - _STUCK_AFTER))
+            found = await work.messages.gauges(work.now)
+            found["campaigns_stuck"] = float(await work.campaigns.stuck(work.now - _STUCK_AFTER))
             found["quarantine_open"] = float(await work.quarantine.count_open())
         found.setdefault("messages.unknown", 0.0)
         found.setdefault("messages.queued", 0.0)
-        found["connections_in_use"] = float(self._store.connections_in_use())
         for name, value in found.items():
             self._metrics.set(name, value)
         return self._metrics.render()

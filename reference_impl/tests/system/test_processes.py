@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -202,6 +203,36 @@ def test_a_process_killed_in_the_middle_of_a_send_sends_nothing_twice(in_real_ti
     in_real_time.eventually(lambda: unit.message(message["id"])["status"] in ("sent", "delivered"), within_s=300)
     assert len(unit.sent()) == len(unit.calls()) == 1
     assert unit.send(phone, "in flight", "killed").json()["deduplicated"] is True
+
+
+@pytest.mark.process
+def test_measurements_of_several_processes_are_their_sum(without_a_worker: System, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")},
+        **without_a_worker.environment,
+        "LOG_FILE": str(tmp_path / "child.log"),
+    }
+    command = (sys.executable, "-m", "harness.cli", "backend", "serve", "--port", str(port), "--workers", "2")
+    served = subprocess.Popen(command, env=environment, start_new_session=True)
+    url, token = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {environment['METRICS_TOKEN']}"}
+    try:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            RealPace().eventually(lambda: _answers(client), within_s=60, what="a process answers")
+        # Each connection is a new one, and the kernel deals them out to both.
+        for number in range(40):
+            assert httpx.get(f"{url}/units/{number}/events", trust_env=False, timeout=30).status_code == 401
+        for _ in range(8):
+            told = httpx.get(f"{url}/metrics", headers=token, trust_env=False, timeout=30).text
+            (line,) = [line for line in told.splitlines() if line.startswith("http_requests_total") and 'status="401"' in line]
+            assert line.endswith(" 40.0"), line
+            assert "# HELP messages_unknown Outbound messages of doubtful outcome" in told
+            assert "\nmessages_unknown 0.0" in told
+    finally:
+        os.killpg(served.pid, signal.SIGTERM)
+        served.wait(30)
 
 
 def _answers(client: httpx.Client) -> bool:
