@@ -418,7 +418,7 @@ class Campaigns(Protocol):
     async def save(self, campaign: Campaign) -> None: ...
 
     async def pause_all(self, unit_id: UUID, *, reason: str, resume_at: datetime | None, now: datetime) -> int:
-        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: ever); how many campaigns that were."""
+        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: at all); how many that were."""
         ...
 
     async def resume_due(self, now: datetime) -> list[UUID]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
@@ -95,10 +96,10 @@ class PrometheusMetrics:
     def __init__(self) -> None:
         self._folder = os.environ.get(SHARED_FOLDER)
         if self._folder:
-            os.makedirs(self._folder, exist_ok=True)
+            Path(self._folder).mkdir(parents=True, exist_ok=True)
             # The library looks at the environment when it is imported, and a forked process inherits what it found then.
             if values.ValueClass is values.MutexValue:
-                values.ValueClass = values.MultiProcessValue()
+                values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._counters = {}
         for name, (exported, text, labels, from_start) in _COUNTERS.items():
@@ -134,5 +135,5 @@ class PrometheusMetrics:
         if not self._folder:
             return generate_latest(self._registry)
         together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together, path=self._folder)
+        multiprocess.MultiProcessCollector(together, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)

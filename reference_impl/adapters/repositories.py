@@ -667,7 +667,7 @@ class Campaigns(_Repository):
         await self._connection.execute(sa.update(self._table).where(self._table.c.id == campaign.id).values(**values))
 
     async def pause_all(self, unit_id: UUID, *, reason: str, resume_at: datetime | None, now: datetime) -> int:
-        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: ever); how many campaigns that were."""
+        """Pauses what runs in the unit, or would go on by itself before `resume_at` (None: at all); how many that were."""
         table = self._table
         would_go_on = table.c.resume_at.is_not(None) if resume_at is None else table.c.resume_at < resume_at
         result = await self._connection.execute(

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from harness.target import RealPace
 from reference_impl.tests.system.conftest import System, Unit
 
 
@@ -170,8 +171,7 @@ def test_a_number_that_drops_while_its_campaign_takes_a_step_stops_neither(on_po
         async with store.unit_of_work(unit_id) as work:
             await work.connections.of_unit(unit_id, lock=True)
             assert (await asyncio.to_thread(act, unit, campaign, "dispatch")) == 200
-            while not await asyncio.to_thread(on_postgres.rows, waiting):
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(RealPace().eventually, lambda: on_postgres.rows(waiting), within_s=30, what="the step waits")
             assert await work.campaigns.pause_all(unit_id, reason="disconnected", resume_at=None, now=work.now) == 1
 
     logged = len(on_postgres.log())

@@ -98,8 +98,8 @@ def test_a_lone_surrogate_is_refused(system: System) -> None:
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_throttled_call_is_tried_again_after_the_pause(system: System, form: str) -> None:
     unit, phone = system.shared(), system.number()
-    limited = {"instance": unit.instance, "route": "message/sendText", "count": 1, "seconds": 6, "retry_after": form}
-    system.control.inject("rate-limited", **limited)
+    where = {"instance": unit.instance, "route": "message/sendText"}
+    system.control.inject("rate-limited", **where, count=1, seconds=6, retry_after=form)
     answer = unit.send(phone, "patience", f"key-{phone}")
     assert (answer.status_code, answer.json()["attempts"]) == (200, 2)
     assert len(unit.sent(phone)) == 1
