@@ -73,6 +73,7 @@ def secrets(seed: int = 1) -> Iterator[Sample]:
         wrapped = base64.b64encode(f"{name}={value}\nA=1\n".encode()).decode()
         yield Sample(name=f"{name}, base64", path="ci.yml", content=f"file: {wrapped}\n".encode(), secret=value)
     yield from _of_their_own_shape(made)
+    yield from _of_other_ecosystems(made)
 
 
 def _of_their_own_shape(made: Planted) -> Iterator[Sample]:
@@ -111,6 +112,66 @@ def _of_their_own_shape(made: Planted) -> Iterator[Sample]:
         yield Sample(name=f"binary {number}", path="cache.sqlite", content=content, secret=value)
 
 
+def _of_other_ecosystems(made: Planted) -> Iterator[Sample]:
+    digits, hexadecimal = "0123456789", "0123456789abcdef"
+    django = "abcdefghijklmnopqrstuvwxyz0123456789!@#^&*-_=+"
+    for name, path, value, text in (
+        ("django", "mysite/settings.py", made.text(24, django) + ")" + made.text(25, django), "SECRET_KEY = '{value}'\n"),
+        ("django, as it began", "mysite/settings.py", "django-insecure-" + made.text(50, django), "SECRET_KEY = '{value}'\n"),
+        (
+            "django, a default",
+            "settings.py",
+            made.text(24, django) + "(" + made.text(25, django),
+            "SECRET_KEY = env('SECRET_KEY', '{value}')\n",
+        ),
+        ("pydantic", "settings.py", made.signing_secret(), "    jwt_secret: SecretStr = Field(default='{value}')\n"),
+        ("pieces of a text", "keys.py", made.text(16), "API_KEY = (\n    '{value}'\n    'and more'\n)\n"),
+        ("nodemailer", "mail.js", made.text(20), "auth: {{ user: 'app', pass: '{value}' }}\n"),
+        ("a short name", "prod.env", made.text(20), "DB_PASS={value}\n"),
+        ("in portuguese", "config.py", made.text(32), "CHAVE_API = '{value}'\n"),
+        ("rails", "config/secrets.rb", made.text(64, hexadecimal), "config.secret_key_base = '{value}'\n"),
+        ("rails, its key", "config/master.key", made.text(32, hexadecimal), "{value}\n"),
+        (
+            "postman",
+            "evolution.postman_environment.json",
+            made.text(32),
+            '{{"values": [{{"key": "apiKey", "value": "{value}", "enabled": true}}]}}\n',
+        ),
+        ("har", "session.har", made.text(32), '{{"headers": [{{"name": "apikey", "value": "{value}"}}]}}\n'),
+        ("kubernetes", "k8s/deployment.yaml", made.text(40), '        - name: JWT_SECRET\n          value: "{value}"\n'),
+        ("render", "render.yaml", made.text(40), "  - key: JWT_ACCESS_SECRET\n    value: {value}\n"),
+        ("terraform", "main.tf", made.text(20), 'variable "db_password" {{\n  type = string\n  default = "{value}"\n}}\n'),
+        ("property list", "Info.plist", made.text(32), "<key>apiKey</key>\n<string>{value}</string>\n"),
+        ("dockerfile of old", "Dockerfile", made.text(40), "FROM node\nENV JWT_ACCESS_SECRET {value}\n"),
+        ("fish", "env.fish", made.text(32), "set -x API_TOKEN {value}\n"),
+        ("make", "Makefile", made.text(32), "export API_TOKEN := {value}\n"),
+        ("netrc", ".netrc", made.text(20), "machine git.internal login ci password {value}\n"),
+        ("pgpass", ".pgpass", made.text(20), "db.internal:5432:app:app:{value}\n"),
+        ("docker", ".docker/config.json", made.text(32), '{{"auths": {{"registry.internal": {{"auth": "{value}"}}}}}}\n'),
+        ("htpasswd", ".htpasswd", "$2y$05$" + made.text(53), "admin:{value}\n"),
+        ("htpasswd of old", ".htpasswd", "$apr1$" + made.text(8) + "$" + made.text(22), "admin:{value}\n"),
+        ("putty", "deploy.ppk", made.text(64), "Encryption: none\nPrivate-Lines: 1\n{value}\n"),
+        ("sql server", "appsettings.json", made.text(20), '{{"Default": "Server=db;User Id=sa;Password={value};"}}\n'),
+        ("a role", "init.sql", made.text(20), "CREATE ROLE app LOGIN PASSWORD '{value}';\n"),
+        ("curl", "deploy.sh", made.text(20), "curl -fsS -u ci:{value} https://registry.internal/v2/\n"),
+        ("mysql", "backup.sh", made.text(20), "mysqldump -u root -p{value} app > dump.sql\n"),
+        ("a query", "client.py", made.text(40), "get('https://api.internal/x?access_token={value}')\n"),
+        ("azure", "upload.py", made.text(43), "URL = 'https://a.blob.internal/c?sv=2022&sig={value}%3D'\n"),
+        ("discord", "notify.py", made.text(68), f"HOOK = 'https://discord.com/api/webhooks/{made.text(18, digits)}/{{value}}'\n"),
+        ("twilio", "sms.py", made.text(32, hexadecimal), f"Client('AC{made.text(32, hexadecimal)}', '{{value}}')\n"),
+        ("digital ocean", "deploy.sh", "dop_v1_" + made.text(64, hexadecimal), "doctl auth init -t {value}\n"),
+        ("vault", "unseal.sh", "hvs." + made.text(90), "vault login {value}\n"),
+        ("asaas", "billing.ts", "$aact_prod_" + made.text(120), "headers: {{ access_token: '{value}' }}\n"),
+        (
+            "mercado pago",
+            "billing.js",
+            f"APP_USR-{made.text(16, digits)}-{made.text(6, digits)}-{made.text(32, hexadecimal)}",
+            "configure('{value}')\n",
+        ),
+    ):
+        yield Sample(name=f"elsewhere, {name}", path=path, content=text.format(value=value).encode(), secret=value)
+
+
 def decoys() -> Iterator[Sample]:
     """What a scanner is often wrong about. None is a secret."""
     made = Planted(99)
@@ -130,6 +191,15 @@ def decoys() -> Iterator[Sample]:
         ("a call", "app.py", "token = create_access_token(user.id)\npassword = getpass.getpass('Password: ')\nsecret = secrets.token_urlsafe(32)\n"),
         ("an annotation", "app.py", "def login(email: str, password: str, token: str | None = None) -> TokenPair: ...\n"),
         ("a field's name", "app.py", 'headers["x-api-key"] = key\nbody["access_token"] = "refresh_token"\nPASSWORD_FIELD = "password_hash"\n'),
+        ("a reference", "k8s/deployment.yaml", "- name: JWT_SECRET\n  valueFrom:\n    secretKeyRef:\n      name: backend-secrets-v2\n      key: jwt\n"),
+        ("a variable of postman", "api.postman_collection.json", '{"key": "apikey", "value": "{{evolution_api_key}}", "type": "string"}\n'),
+        ("a default that is none", "main.tf", 'variable "db_password" {\n  type = string\n  sensitive = true\n}\nvariable "region" {\n  default = "sa-east-1a-long"\n}\n'),
+        ("a password on the command line", "deploy.sh", 'curl -u "$USER:$PASSWORD" $URL\nmysql -u root -p"$MYSQL_PWD" app\ncurl --user app:${TOKEN} x\n'),
+        ("a query with a place", "client.ts", "fetch(`https://api.internal/x?access_token=${token}&api_key={api_key}&key=messages_by_conversation_id`)\n"),
+        ("from a cache", "app.py", "token = cache.get('session_token_of_user')\nsecret = load('webhook-secret-name')\npass_ = config('DB_PASS_V2')\n"),
+        ("a mode of a build", "Dockerfile", "ENV PATH_TO_KEY /etc/ssl/private/server.key\nENV TOKEN_ISSUER accounts-service\n"),
+        ("a rule of a form", "schema.json", '{"name": "password", "value": "", "minLength": 12}\n{"name": "token", "value": "string"}\n'),
+        ("a statement", "roles.sql", "ALTER ROLE app PASSWORD :'app_password';\nALTER ROLE app PASSWORD NULL;\n"),
         ("a label", "form.tsx", '<input type="password" placeholder="Enter your password" name="current_password" />\n'),
         ("a message", "errors.ts", 'throw new Error("invalid token: the API key was not accepted by the server")\n'),
         ("a message in portuguese", "erros.ts", 'const senha = "Digite sua senha para continuar";\n'),
