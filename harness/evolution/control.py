@@ -21,7 +21,7 @@ from harness.evolution.errors import ControlError, ExpectationError
 from harness.evolution.inbound import STATUSES, Inbound, message_from
 from harness.evolution.injection import known_faults, options_of, scopes_of
 from harness.evolution.jids import number_to_jid, same_subscriber
-from harness.evolution.ledger import Bounded, Delivery
+from harness.evolution.ledger import Bounded
 from harness.evolution.queries import DELIVERIES, REQUESTS, SENDS, Count, Question, nearest_name
 from harness.evolution.settings import ServerSettings
 from harness.evolution.state import Instance, Message, WhatsApp
@@ -275,15 +275,15 @@ class Control:
 
     @_command("GET", "ledger", query=(*SENDS.names, *_PAGING))
     def _ledger(self, ask: _Ask) -> dict[str, Any]:
-        return self._asked("sends", SENDS, self._fake.sends, ask.query, asdict)
+        return self._asked("sends", SENDS, self._fake.sends, ask.query)
 
     @_command("GET", "requests", query=(*REQUESTS.names, *_PAGING))
     def _requests(self, ask: _Ask) -> dict[str, Any]:
-        return self._asked("requests", REQUESTS, self._fake.requests, ask.query, asdict)
+        return self._asked("requests", REQUESTS, self._fake.requests, ask.query)
 
     @_command("GET", "deliveries", query=(*DELIVERIES.names, *_PAGING))
     def _deliveries(self, ask: _Ask) -> dict[str, Any]:
-        return self._asked("deliveries", DELIVERIES, self._fake.deliveries, ask.query, _told_delivery)
+        return self._asked("deliveries", DELIVERIES, self._fake.deliveries, ask.query)
 
     def _asked(
         self,
@@ -291,25 +291,24 @@ class Control:
         journal: Journal,
         records: Bounded[Any],
         query: Mapping[str, str],
-        tell: Callable[[Any], dict[str, Any]],
     ) -> dict[str, Any]:
         question = Question(journal, {key: value for key, value in query.items() if key not in _PAGING})
         after = _whole(query, "after", 0)
         found = [entry for entry in records.numbered(after) if question.admits(entry[1])]
-        rows = [{"index": index, **tell(record)} for index, record in _page(found, query)]
+        rows = [{"index": index, **record.shown()} for index, record in _page(found, query)]
         return {name: rows, "dropped": records.dropped, "total": records.total, "epoch": records.epoch}
 
     @_command("POST", "ledger/expect", body=(*SENDS.names, *_COUNTS))
     async def _expect_sends(self, ask: _Ask) -> dict[str, Any]:
-        return await self._expected("sends", SENDS, self._fake.sends, ask.body, asdict)
+        return await self._expected("sends", SENDS, self._fake.sends, ask.body)
 
     @_command("POST", "requests/expect", body=(*REQUESTS.names, *_COUNTS))
     async def _expect_requests(self, ask: _Ask) -> dict[str, Any]:
-        return await self._expected("requests", REQUESTS, self._fake.requests, ask.body, asdict)
+        return await self._expected("requests", REQUESTS, self._fake.requests, ask.body)
 
     @_command("POST", "deliveries/expect", body=(*DELIVERIES.names, *_COUNTS))
     async def _expect_deliveries(self, ask: _Ask) -> dict[str, Any]:
-        return await self._expected("deliveries", DELIVERIES, self._fake.deliveries, ask.body, _told_delivery)
+        return await self._expected("deliveries", DELIVERIES, self._fake.deliveries, ask.body)
 
     async def _expected(
         self,
@@ -317,7 +316,6 @@ class Control:
         journal: Journal,
         records: Bounded[Any],
         wish: Mapping[str, Any],
-        tell: Callable[[Any], dict[str, Any]],
     ) -> dict[str, Any]:
         """The records that match, once as many do as should. Raises ExpectationError when that never comes true."""
         question = Question(journal, {key: value for key, value in wish.items() if key not in _COUNTS})
@@ -331,7 +329,7 @@ class Control:
             there = list(records.numbered())
             matched = [entry for entry in there if question.admits(entry[1])]
             if count.admits(len(matched)):
-                return {name: [{"index": index, **tell(record)} for index, record in matched]}
+                return {name: [{"index": index, **record.shown()} for index, record in matched]}
             if len(matched) > count.most or loop.time() >= deadline:
                 raise question.refuse(count, there, matched)
             await asyncio.sleep(_POLL)
@@ -493,7 +491,7 @@ def _with(jid: str, number: str) -> bool:
 def _told(index: int, message: Message) -> dict[str, Any]:
     """A message as a person reads it. `status` is the newest known, `text` what the content says, if anything."""
     raw = message.raw
-    statuses = [raw.get("status"), *(update["status"] for update in message.updates)]
+    statuses = [raw.get("status"), *(update.status for update in message.updates)]
     known = [status for status in statuses if status not in {None, "EDITED", "DELETED"}]
     deleted = "DELETED" in statuses or message.key.get("deleted")
     return {
@@ -531,11 +529,6 @@ def _words(content: Any) -> str | None:
 def _told_fault(item: Item) -> dict[str, Any]:
     described = [form.describe() for form in options_of(item)]
     return {"fault": item.id, "title": item.title, **item.paragraphs, "scopes": list(scopes_of(item)), "options": described}
-
-
-def _told_delivery(delivery: Delivery) -> dict[str, Any]:
-    names = [part.name for part in fields(Delivery)]
-    return {**{name: getattr(delivery, name) for name in names}, "body": msgspec.json.decode(delivery.body)}
 
 
 def _page(rows: list[tuple[int, Any]], query: Mapping[str, str]) -> list[tuple[int, Any]]:

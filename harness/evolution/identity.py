@@ -10,11 +10,27 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Identity"]
+import msgspec
+
+__all__ = ["Identity", "RowId"]
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TO_BASE36 = bytes(ord(_BASE36[byte % 36]) for byte in range(256))
+# Key ids are drawn so many at a time: drawing one alone would cost more than the rest of its message.
+_BLOCK = 64
 _PAIRING = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
+
+
+class RowId(msgspec.Struct, frozen=True, gc=False):
+    """An id that is given out now and written when somebody reads it: most rows of a run under load are never read."""
+
+    identity: Identity
+    table: str
+    owner: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.identity.row_at(self)
 
 
 class Identity:
@@ -24,6 +40,7 @@ class Identity:
         self._key = b""
         self._drawn: Counter[tuple[str, str]] = Counter()
         self._begun: dict[tuple[str, str], Any] = {}
+        self._block: dict[str, tuple[int, bytes]] = {}
         self.sow(seed)
 
     def sow(self, seed: int | None) -> None:
@@ -31,6 +48,7 @@ class Identity:
         self._key = secrets.token_bytes(16) if seed is None else str(seed).encode()
         self._drawn.clear()
         self._begun.clear()
+        self._block.clear()
 
     def position(self) -> dict[str, Any]:
         """Where the streams are, for a snapshot: `key` in hexadecimal, `drawn` as [purpose, owner, how many]."""
@@ -42,14 +60,18 @@ class Identity:
         drawn = Counter({(str(purpose), str(owner)): int(count) for purpose, owner, count in position["drawn"]})
         self._key, self._drawn = key, drawn
         self._begun.clear()
+        self._block.clear()
 
     def draw(self, purpose: str, owner: str, size: int = 32) -> bytes:
         """`size` bytes, the next of this purpose and owner."""
         stream = purpose, owner
         self._drawn[stream] = number = self._drawn[stream] + 1
+        return self._value(stream, number, size)
+
+    def _value(self, stream: tuple[str, str], number: int, size: int) -> bytes:
         begun = self._begun.get(stream)
         if begun is None:
-            begun = self._begun[stream] = hashlib.shake_256(self._key + f"\0{purpose}\0{owner}\0".encode())
+            begun = self._begun[stream] = hashlib.shake_256(self._key + "\0{}\0{}\0".format(*stream).encode())
         drawing = begun.copy()
         drawing.update(b"%d" % number)
         drawn: bytes = drawing.digest(size)
@@ -67,11 +89,26 @@ class Identity:
 
     def row(self, table: str, owner: str) -> str:
         """Looks like the database's cuid: `c` and 24 characters of base 36."""
-        return "c" + self.draw(f"row:{table}", owner, 24).translate(_TO_BASE36).decode()
+        return str(self.later_row(table, owner))
+
+    def later_row(self, table: str, owner: str) -> RowId:
+        """As `row`, whose id it takes."""
+        stream = f"row:{table}", owner
+        self._drawn[stream] = number = self._drawn[stream] + 1
+        return RowId(self, table, owner, number)
+
+    def row_at(self, row: RowId) -> str:
+        return "c" + self._value((f"row:{row.table}", row.owner), row.number, 24).translate(_TO_BASE36).decode()
 
     def message(self, owner: str) -> str:
         """A key id of the server's own messages: `3EB0` and 18 hexadecimal digits."""
-        return "3EB0" + self.draw("message", owner, 9).hex().upper()
+        stream = "message", owner
+        self._drawn[stream] = number = self._drawn[stream] + 1
+        block, place = divmod(number, _BLOCK)
+        held = self._block.get(owner)
+        if held is None or held[0] != block:
+            held = self._block[owner] = block, self._value(stream, block, 9 * _BLOCK)
+        return "3EB0" + held[1][9 * place : 9 * place + 9].hex().upper()
 
     def incoming(self, owner: str) -> str:
         """A key id as a telephone makes it: `3A` and 18 hexadecimal digits."""

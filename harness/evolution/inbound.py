@@ -12,7 +12,7 @@ from harness.evolution.content import decoded, on_wire, prepared, protocol_type,
 from harness.evolution.errors import ControlError
 from harness.evolution.injection import Incoming
 from harness.evolution.jids import digits_of, is_group, number_to_jid
-from harness.evolution.state import PICTURE, Instance, Message, timestamp
+from harness.evolution.state import PICTURE, Instance, Message, Update, timestamp
 
 if TYPE_CHECKING:
     from harness.evolution.fake import Fake
@@ -176,7 +176,7 @@ class Inbound:
             return
         self._rename_chat(instance, message)
         raw = self._row(instance, message)
-        row = Message(id=self._fake.store.identity.row("message", instance.id), raw=raw)
+        row = Message(row=self._fake.store.identity.later_row("message", instance.id), content=raw)
         instance.messages.add(row)
         if not raw["key"].get("fromMe"):
             self._count_unread(instance, jid)
@@ -236,24 +236,22 @@ class Inbound:
             return
         if protocol.get("editedMessage"):
             known.raw["message"] = dict(protocol["editedMessage"])
-        known.raw |= {"messageTimestamp": seconds, "status": "EDITED"}
+        known.raw.update(messageTimestamp=seconds, status="EDITED")
         self.note_update(instance, known, "EDITED", key=key)
 
-    def note_update(self, instance: Instance, known: Message, status: str, *, key: Mapping[str, Any]) -> None:
+    def note_update(
+        self, instance: Instance, known: Message, status: str, *, key: Mapping[str, Any], second: int | None = None
+    ) -> None:
         """Adds a row to what has become of a message."""
-        known.updates.append(
-            {
-                "id": self._fake.store.identity.row("message-update", instance.id),
-                "keyId": known.key["id"],
-                "remoteJid": key.get("remoteJid", known.key["remoteJid"]),
-                "fromMe": bool(key.get("fromMe", known.key.get("fromMe"))),
-                "participant": key.get("participant"),
-                "pollUpdates": None,
-                "status": status,
-                "messageId": known.id,
-                "instanceId": instance.id,
-            }
+        update = Update(
+            self._fake.store.identity.later_row("message-update", instance.id),
+            status,
+            key["remoteJid"] if "remoteJid" in key else known.key["remoteJid"],
+            bool(key["fromMe"] if "fromMe" in key else known.key.get("fromMe")),
+            key.get("participant"),
+            second,
         )
+        known.updates = (*known.updates, update)
 
     def _note_contact(self, instance: Instance, key: Mapping[str, Any], message: Mapping[str, Any]) -> None:
         jid = key["remoteJid"]
@@ -310,11 +308,12 @@ class Inbound:
         known = instance.messages.get(key.get("id"))
         if known is None:
             return False
-        mark = (int(stamp or fake.clock.now().timestamp()), status)
-        if mark in known.acknowledged:
-            return False
-        known.acknowledged.add(mark)
-        jid, from_me = key.get("remoteJid", known.key["remoteJid"]), key.get("fromMe", known.key["fromMe"])
+        second = int(stamp or fake.clock.now().timestamp())
+        for told in known.updates:
+            if told.second == second and told.status == status:
+                return False
+        jid = key["remoteJid"] if "remoteJid" in key else known.key["remoteJid"]
+        from_me = key["fromMe"] if "fromMe" in key else known.key["fromMe"]
         if fake.webhooks.listens(instance, "messages.update"):
             data = {
                 "keyId": key["id"],
@@ -326,7 +325,7 @@ class Inbound:
                 "messageId": known.id,
             }
             fake.emit(instance, "messages.update", data)
-        self.note_update(instance, known, status, key=key)
+        self.note_update(instance, known, status, key=key, second=second)
         if not from_me:
             known.raw["status"] = status
         if jid in instance.chats:
@@ -474,7 +473,7 @@ class Inbound:
             author = message.get("participant") or key.get("participant") or key["remoteJid"]
             name = message.get("pushName") or (None if key.get("fromMe") else names.get(author) or author.split("@")[0])
             raw = self._row(instance, {**message, "pushName": name})
-            instance.messages.add(Message(id=fake.store.identity.row("message", instance.id), raw=raw))
+            instance.messages.add(Message(row=fake.store.identity.later_row("message", instance.id), content=raw))
             rows.append(on_wire(raw))
         extra = {name: payload[name] for name in ("isLatest", "progress") if name in payload}
         fake.emit(instance, "messages.set", rows, extra=extra)

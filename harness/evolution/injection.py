@@ -452,13 +452,10 @@ class Injector:
         self._clock = clock
         self._on_change = on_change
         self._injections: list[Injection] = []
+        # Whether there is any injection, whatever its state: asked several times a request, hence no property.
+        self.switched_on = False
         self._never_fired: deque[Injection] = deque(maxlen=_REMEMBERED)
         self._number = 0
-
-    @property
-    def switched_on(self) -> bool:
-        """Whether there is any injection, whatever its state."""
-        return bool(self._injections)
 
     def inject(self, wish: Mapping[str, Any]) -> Injection:
         """Switches a fault on: `fault`, and optionally
@@ -509,6 +506,7 @@ class Injector:
             },
         )
         self._injections.append(injection)
+        self.switched_on = True
         self._on_change()
         return injection
 
@@ -560,6 +558,7 @@ class Injector:
             if not injection.fired:
                 self._never_fired.append(injection)
         if gone:
+            self.switched_on = bool(self._injections)
             self._on_change()
         return len(gone)
 

@@ -6,8 +6,11 @@ Source: sections 4.6, 4.7 and 5.3 of the contract. Status 201 means that the soc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from harness.evolution.content import long, on_wire, source_of
 from harness.evolution.errors import bad_request, boom, crash, inner_crash
@@ -15,7 +18,7 @@ from harness.evolution.inbound import Inbound
 from harness.evolution.injection import Acknowledging, Checking, Sending, Sent
 from harness.evolution.jids import is_broadcast, is_group, is_lid, number_to_jid, other_form
 from harness.evolution.ledger import Send
-from harness.evolution.state import Connection, Instance, Message, timestamp
+from harness.evolution.state import Connection, Instance, Message
 
 if TYPE_CHECKING:
     from harness.evolution.errors import ApiError
@@ -52,6 +55,11 @@ class SocketClosedError(Exception):
     def as_boom(self) -> dict[str, Any]:
         """What `whatsappNumbers` answers: the exception as JSON, `{}` for a TypeError."""
         return {} if self.missing else boom(428, "Precondition Required", self.reason)
+
+
+@lru_cache
+def _in_order(plan: tuple[tuple[float, str], ...]) -> list[tuple[float, str]]:
+    return sorted(plan, key=itemgetter(0))
 
 
 def _is_quote_without_key(quoted: Any) -> bool:
@@ -160,8 +168,10 @@ class Outbound:
         method: str = "textMessage",
         upload: bool = False,
         relayed: bool = False,
-    ) -> dict[str, Any]:
-        """Sends `content` and returns the answer's body; `options` is the request's (delay, quoted, mentioned, mentionsEveryOne).
+    ) -> dict[str, Any] | bytes:
+        """Sends `content` and returns the answer's body, or that as JSON.
+
+        `options` is the request's (delay, quoted, mentioned, mentionsEveryOne).
 
         `upload`: media goes to WhatsApp's servers first, so a dead socket shows as 500. `relayed`: sent past the library's
         own bookkeeping (buttons), which never acknowledges. Raises ApiError as the real server answers.
@@ -193,14 +203,16 @@ class Outbound:
         if fake.store.whatsapp.send_failure:
             raise bad_request(f"Error: {fake.store.whatsapp.send_failure}")
         raw = self._message(instance, jid, content, kind, options, relayed=relayed)
-        self._record(instance, number, jid, raw, text)
+        # What has no bytes in it is kept as it is answered.
+        encoded = msgspec.json.encode(raw) if kind == "conversation" and not quoted else None
+        self._record(instance, number, jid, raw, text, encoded)
         self._acknowledge_later(instance, raw["key"], relayed=relayed)
         if fake.faults.switched_on:
             await self._strike(
                 Sent(instance=instance.name, number=jid, route=route, key_id=raw["key"]["id"]), instance, connection, raw
             )
-        if kind == "conversation" and not quoted:
-            return raw
+        if encoded is not None:
+            return encoded
         answer: dict[str, Any] = on_wire(self._told(instance, raw))
         return answer
 
@@ -311,10 +323,12 @@ class Outbound:
             **({"remoteJid": key["remoteJid"]} if elsewhere else {}),
         }
 
-    def _record(self, instance: Instance, number: str, jid: str, raw: dict[str, Any], text: str | None) -> None:
+    def _record(
+        self, instance: Instance, number: str, jid: str, raw: dict[str, Any], text: str | None, encoded: bytes | None
+    ) -> None:
         fake = self._fake
-        identity = fake.store.identity
-        instance.messages.add(Message(id=identity.row("message", instance.id), raw=raw))
+        row, key_id = fake.store.identity.later_row("message", instance.id), raw["key"]["id"]
+        instance.messages.add(Message(row=row, content=encoded or raw, key_id=key_id))
         fake.sends.append(
             Send(
                 instance=instance.name,
@@ -322,8 +336,8 @@ class Outbound:
                 remoteJid=jid,
                 text=text,
                 messageType=raw["messageType"],
-                keyId=raw["key"]["id"],
-                at=timestamp(fake.clock.now()),
+                keyId=key_id,
+                at=fake.clock.now(),
                 monotonic=fake.clock.monotonic(),
             )
         )
@@ -341,7 +355,7 @@ class Outbound:
             )
             fake.faults.strike(seam)
             plan = seam.plan
-        for moment, status in sorted(plan, key=itemgetter(0)):
+        for moment, status in _in_order(tuple(plan)):
             fake.agenda.add(moment, self._acknowledge, instance, key, status)
 
     def _acknowledge(self, instance: Instance, key: Mapping[str, Any], status: str) -> None:

@@ -142,10 +142,11 @@ def _moment(direction: int) -> _Builder:
             limit = _instant(name, given)
 
             def reading(record: Any) -> float:
-                return datetime.fromisoformat(record.at).timestamp()
+                # As it is shown, so that a record lies within what was read off it.
+                return datetime.fromisoformat(record.time).timestamp()
 
         def misses(record: Any) -> list[str]:
-            return [] if (reading(record) - limit) * direction >= 0 else [f"it was at {record.at}"]
+            return [] if (reading(record) - limit) * direction >= 0 else [f"it was at {record.time}"]
 
         return _Criterion(name=name, wanted=f"{name} {given}", misses=misses)
 

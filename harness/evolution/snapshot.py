@@ -16,8 +16,8 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,18 @@ from harness.evolution.identity import Identity
 from harness.evolution.injection import Injector
 from harness.evolution.ledger import Bounded, Delivery, RequestRecord, Send
 from harness.evolution.settings import ServerSettings, WebhookRetry
-from harness.evolution.state import Connection, Instance, Message, Messages, Settings, Store, WebhookRow, WhatsApp, timestamp
+from harness.evolution.state import (
+    Connection,
+    Instance,
+    Message,
+    Messages,
+    Settings,
+    Store,
+    Update,
+    WebhookRow,
+    WhatsApp,
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from harness.evolution.fake import Fake
@@ -48,6 +59,31 @@ class _Journals:
     sends_dropped: int
     deliveries: list[Delivery]
     deliveries_dropped: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _UpdateRow:
+    row: str
+    status: str
+    remote_jid: str | None
+    from_me: bool
+    participant: str | None
+    second: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _MessageRow:
+    id: str
+    raw: dict[str, Any]
+    updates: list[_UpdateRow]
+
+    @classmethod
+    def of(cls, message: Message) -> _MessageRow:
+        updates = [_UpdateRow(**{**msgspec.structs.asdict(one), "row": str(one.row)}) for one in message.updates]
+        return cls(id=message.id, raw=message.raw, updates=updates)
+
+    def message(self) -> Message:
+        return Message(row=self.id, content=self.raw, updates=tuple(Update(**asdict(one)) for one in self.updates))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +111,8 @@ _RECORDS = (
     Settings,
     WebhookRow,
     Connection,
-    Message,
+    _MessageRow,
+    _UpdateRow,
     RequestRecord,
     Send,
     Delivery,
@@ -84,8 +121,12 @@ _RECORDS = (
 
 def _layout() -> str:
     """A digest of what the records consist of: a document of other records is of another version, whoever forgot to say so."""
-    shapes = [f"{record.__name__}.{part.name}:{part.type}" for record in _RECORDS for part in fields(record)]
+    shapes = [f"{record.__name__}.{part.name}:{part.type}" for record in _RECORDS for part in _parts_of(record)]
     return hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:12]
+
+
+def _parts_of(record: Any) -> Iterable[Any]:
+    return msgspec.structs.fields(record) if issubclass(record, msgspec.Struct) else fields(record)
 
 
 def take(fake: Fake, *, journals: bool = False) -> dict[str, Any]:
@@ -181,8 +222,8 @@ def _read(document: Any) -> _State:
 def _rebuilt(kind: type, value: Any) -> Any:
     if kind is Messages:
         messages = Messages()
-        for row in msgspec.convert(value, list[Message], builtin_types=(bytes, datetime)):
-            messages.add(row)
+        for row in msgspec.convert(value, list[_MessageRow], builtin_types=(bytes, datetime)):
+            messages.add(row.message())
         return messages
     if kind is asyncio.Lock and value is None:
         return asyncio.Lock()
@@ -207,8 +248,10 @@ def _plain(value: Any) -> Any:
         return sorted(_plain(part) for part in value)
     if isinstance(value, list | tuple | Messages):
         return [_plain(part) for part in value]
-    if is_dataclass(value):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Message):
+        return _plain(_MessageRow.of(value))
+    if is_dataclass(value) or isinstance(value, msgspec.Struct):
+        return {part.name: _plain(getattr(value, part.name)) for part in _parts_of(type(value))}
     if isinstance(value, asyncio.Lock):
         # Who holds the queue of an instance is work, and work is not kept.
         return None

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from harness.clock import Clock
-from harness.evolution.identity import Identity
+from harness.evolution.identity import Identity, RowId
 from harness.evolution.jids import is_broadcast, is_group, is_lid, other_form, same_subscriber
 from harness.evolution.settings import ServerSettings
 
@@ -23,6 +25,7 @@ __all__ = [
     "NumberCache",
     "Settings",
     "Store",
+    "Update",
     "WebhookRow",
     "WhatsApp",
     "timestamp",
@@ -83,14 +86,44 @@ class WebhookRow:
         return self.enabled and isinstance(self.events, list) and event in self.events and _HTTP.match(self.url) is not None
 
 
-@dataclass(slots=True, kw_only=True)
-class Message:
-    """A message row. `raw` is what the server answered or delivered for it; `updates` the rows of the statuses that followed."""
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """A row of what became of a message, for the chat and the sender that the receipt named.
 
-    id: str
-    raw: dict[str, Any]
-    updates: list[dict[str, Any]] = field(default_factory=list)
-    acknowledged: set[tuple[int, str]] = field(default_factory=set)
+    `second` is that of the receipt: it is not told again within it.
+    """
+
+    row: RowId | str
+    status: str
+    remote_jid: str | None
+    from_me: bool
+    participant: str | None
+    second: int | None = None
+
+
+class Message(msgspec.Struct, kw_only=True, gc=False):
+    """A message row. `updates` are the rows of the statuses that followed.
+
+    `content` is what the server answered or delivered for it, as an object or as JSON; most of a load run are never read.
+    """
+
+    row: RowId | str
+    content: dict[str, Any] | bytes
+    key_id: str = ""
+    updates: tuple[Update, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.key_id:
+            self.key_id = str(self.key["id"])
+
+    @property
+    def id(self) -> str:
+        return str(self.row)
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        if isinstance(self.content, bytes):
+            self.content = msgspec.json.decode(self.content, type=dict[str, Any])
+        return self.content
 
     @property
     def key(self) -> dict[str, Any]:
@@ -111,10 +144,10 @@ class Messages:
         """The oldest row goes for one that is too many: a million sends take no more memory than these."""
         if len(self._rows) == self.KEPT:
             gone = self._rows.popleft()
-            if self._by_key.get(str(gone.key["id"])) is gone:
-                del self._by_key[str(gone.key["id"])]
+            if self._by_key.get(gone.key_id) is gone:
+                del self._by_key[gone.key_id]
         self._rows.append(message)
-        self._by_key.setdefault(str(message.key["id"]), message)
+        self._by_key.setdefault(message.key_id, message)
 
     def get(self, key_id: object) -> Message | None:
         return self._by_key.get(str(key_id))

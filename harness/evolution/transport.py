@@ -13,8 +13,9 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -24,11 +25,24 @@ from harness.evolution.injection import Answering, Injection, Injector, Listenin
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
     from starlette.types import Send as AsgiSend
-    from uvicorn._types import HTTPScope
+    from uvicorn._types import ASGI3Application, HTTPScope
 
     from harness.clock import Clock
 
-__all__ = ["CONTROL", "Address", "Connection", "DamagedAnswer", "Port", "answer_at_once", "hang_up", "refuse"]
+__all__ = [
+    "CONTROL",
+    "Address",
+    "Connection",
+    "DamagedAnswer",
+    "Port",
+    "answer_at_once",
+    "hang_up",
+    "header_lines",
+    "refuse",
+    "resumed",
+]
+
+Result = TypeVar("Result")
 
 CONTROL = "/__fake__"
 _CONNECTION = "golive.connection"
@@ -191,11 +205,45 @@ class Connection(HttpToolsProtocol):
 
     faults: Injector
     _first = True
+    # A request whose body is still to come.
+    _begun: tuple[RequestResponseCycle, ASGI3Application] | None = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         extensions: dict[str, Any] = {_CONNECTION: self}
         self.scope["extensions"] = extensions
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.more_body and not cycle.waiting_for_100_continue and not self.is_controls:
+            self._begun = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self._begun is not None and self.flow.read_paused:
+            # Nothing more comes before somebody reads.
+            begun, self._begun = self._begun, None
+            super()._start_asgi_task(*begun)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        cycle, app = begun
+        if self.faults.switched_on:
+            super()._start_asgi_task(cycle, app)
+            return
+        # A task costs as much as most requests do, which are answered without waiting for anything.
+        work = cycle.run_asgi(app)
+        try:
+            awaited = work.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(resumed(work, awaited))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def data_received(self, data: bytes) -> None:
         if self._first:
@@ -248,24 +296,48 @@ class Connection(HttpToolsProtocol):
             await asyncio.sleep(_LOOK_AT_QUEUE_S)
 
 
-def answer_at_once(send: AsgiSend, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers as they are written."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def answer_at_once(send: AsgiSend, status: int, lines: bytes, body: bytes) -> bool:
     """Writes a whole answer, with the headers that the server adds, in one go.
 
     `send` writes head and body apart and searches every header for bytes that must not be there, which costs more than making
-    the answer: `headers` must be known to be sound. False, and nothing is written, when there is no such server behind `send`,
-    the client is slow to read or the connection is to end with this answer.
+    the answer: the header `lines` must be known to be sound. False, and nothing is written, when there is no such server behind
+    `send`, the client is slow to read or the connection is to end with this answer.
     """
     cycle = getattr(send, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle) or not cycle.keep_alive:
         return False
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
         return False
-    lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
     cycle.response_started = cycle.response_complete = True
-    cycle.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
+    cycle.transport.write(b"".join((STATUS_LINE[status], header_lines(cycle.default_headers), lines, b"\r\n", body)))
     cycle.message_event.set()
     cycle.on_response()
     return True
+
+
+async def resumed(work: Coroutine[Any, Any, Result], awaited: Any) -> Result:
+    """Goes on, in a task of its own, with `work` that was begun outside of one and now waits for `awaited`."""
+    return await _rest(work, awaited)
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, Result], awaited: Any) -> Generator[Any, Any, Result]:
+    while True:
+        try:
+            try:
+                result = yield awaited
+            except BaseException as error:
+                awaited = work.throw(error)
+            else:
+                awaited = work.send(result)
+        except StopIteration as done:
+            answer: Result = done.value
+            return answer
 
 
 def _connection_of(scope: Scope) -> Connection | None:

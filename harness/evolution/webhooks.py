@@ -230,7 +230,7 @@ class Webhooks:
                     error=error,
                     final=final,
                     keyId=key_id,
-                    at=timestamp(at),
+                    at=at,
                     monotonic=since,
                     seconds=fake.clock.monotonic() - since,
                     body=body,

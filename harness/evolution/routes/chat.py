@@ -14,7 +14,7 @@ from harness.evolution.jids import is_broadcast, is_group, number_to_jid
 from harness.evolution.outbound import SocketClosedError
 from harness.evolution.routes.message import from_base64, is_url
 from harness.evolution.schema import faults_of
-from harness.evolution.state import PICTURE, Connection, Instance, Message, timestamp
+from harness.evolution.state import PICTURE, Connection, Instance, Message, Update, timestamp
 
 __all__ = ["ENDPOINTS"]
 
@@ -278,7 +278,7 @@ def _record(message: Message) -> dict[str, Any]:
             "instanceId": raw["instanceId"],
             "source": raw["source"],
             "contextInfo": raw.get("contextInfo"),
-            "MessageUpdate": [{"status": update["status"]} for update in message.updates],
+            "MessageUpdate": [{"status": update.status} for update in message.updates],
         }
     )
     return record
@@ -391,9 +391,29 @@ async def find_status_messages(call: Call) -> Answer:
     call.loaded("fetchStatusMessage")
     where = body.get("where") or {}
     jid, key_id = where.get("remoteJid"), where.get("id")
-    updates = [update for message in call.instance.messages for update in message.updates]
-    rows = [update for update in updates if jid in {None, update["remoteJid"]} and key_id in {None, update["keyId"]}]
-    return Answer(status=200, body=_page(rows, body.get("page") or 1, body.get("offset") or _PAGE))
+    rows = [
+        (message, update)
+        for message in call.instance.messages
+        if key_id in {None, message.key_id}
+        for update in message.updates
+        if jid in {None, update.remote_jid}
+    ]
+    page = _page(rows, body.get("page") or 1, body.get("offset") or _PAGE)
+    return Answer(status=200, body=[_update_row(call.instance, message, update) for message, update in page])
+
+
+def _update_row(instance: Instance, message: Message, update: Update) -> dict[str, Any]:
+    return {
+        "id": str(update.row),
+        "keyId": message.key_id,
+        "remoteJid": update.remote_jid,
+        "fromMe": update.from_me,
+        "participant": update.participant,
+        "pollUpdates": None,
+        "status": update.status,
+        "messageId": message.id,
+        "instanceId": instance.id,
+    }
 
 
 async def find_chat(call: Call) -> Answer:
@@ -592,7 +612,7 @@ async def update_message(call: Call) -> Answer:
     answer = _protocol_answer(call, jid, {"protocolMessage": edit})
     call.fake.emit(instance, "send.message.update", on_wire(edit))
     known.raw["message"] = {**known.raw["message"], kind: text if kind == "conversation" else changed[kind]}
-    known.raw |= {"status": "EDITED", "messageTimestamp": int(now.timestamp())}
+    known.raw.update(status="EDITED", messageTimestamp=int(now.timestamp()))
     call.parts.inbound.note_update(instance, known, "EDITED", key=answer["key"])
     return Answer(status=200, body=on_wire(answer))
 

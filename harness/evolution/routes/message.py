@@ -212,12 +212,12 @@ _MEDIA_URL = "https://mmg.whatsapp.net/v/t62.0000-24/fake.enc?ccb=11-4&oh=01_stu
 _MEDIA_PATH = "/v/t62.0000-24/fake.enc?ccb=11-4&oh=01_stub"
 _OWNED = "Owned media must be a url or base64"
 # What JavaScript's `trim` takes away.
-_BLANK = r"[\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*"
+_BLANK = re.compile(r"[\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*")
 
 
 async def send_text(call: Call) -> Answer:
     body = call.valid(_TEXT)
-    if re.fullmatch(_BLANK, body["text"]):
+    if _BLANK.fullmatch(body["text"]):
         raise bad_request("Text is required")
     return await _send(call, body, {"conversation": body["text"]}, "conversation", text=body["text"])
 
@@ -247,7 +247,7 @@ async def _send(
         upload=upload,
         relayed=relayed,
     )
-    return Answer(status=201, body=answer)
+    return Answer(status=201, raw=answer) if isinstance(answer, bytes) else Answer(status=201, body=answer)
 
 
 async def send_media(call: Call) -> Answer:

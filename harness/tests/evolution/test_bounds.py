@@ -12,7 +12,7 @@ from harness.evolution.state import Message, Messages
 
 
 def _message(number: int) -> Message:
-    return Message(id=f"row{number}", raw={"key": {"id": f"key{number}"}})
+    return Message(row=f"row{number}", content={"key": {"id": f"key{number}"}})
 
 
 def test_the_oldest_message_goes_for_one_that_is_too_many() -> None:

@@ -189,7 +189,9 @@ def test_every_kind_of_message_arrives_as_its_type(
     assert ("base64" in data["message"]) == (kind in {"image", "video", "audio", "document", "sticker"})
 
 
-def test_an_edit_and_a_revoke_come_as_messages_edited(evolution: FakeEvolution, listener: Listener, open_instance: str) -> None:
+def test_an_edit_and_a_revoke_come_as_messages_edited(
+    evolution: FakeEvolution, api: httpx.Client, listener: Listener, open_instance: str
+) -> None:
     key_id = evolution.incoming(open_instance, "5511988887777", "wrong")
     evolution.incoming(open_instance, "5511988887777", "right", kind="edit", target=key_id)
     evolution.incoming(open_instance, "5511988887777", kind="revoke", target=key_id)
@@ -197,6 +199,8 @@ def test_an_edit_and_a_revoke_come_as_messages_edited(evolution: FakeEvolution, 
     edits = [body["data"] for body in listener.bodies("messages.edited")]
     assert [(edit["key"]["id"], edit["type"]) for edit in edits] == [(key_id, "MESSAGE_EDIT"), (key_id, "REVOKE")]
     assert edits[0]["editedMessage"] == {"conversation": "right"}
+    statuses = [row["status"] for row in api.post("/chat/findStatusMessage/shop", json={"where": {"id": key_id}}).json()]
+    assert statuses == ["EDITED", "EDITED"]
 
 
 def test_a_message_from_the_phone_is_from_me(evolution: FakeEvolution, listener: Listener, open_instance: str) -> None:

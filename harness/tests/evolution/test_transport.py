@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from harness.clock import VirtualClock
 from harness.evolution import ControlError, EvolutionControl, FakeEvolution, FakeServerError
 from harness.evolution.transport import Address
 from harness.target import RealPace
+from harness.tests.evolution.fakes import AnyFake
 from harness.tests.evolution.faults import CUT, send
 
 
@@ -144,3 +146,76 @@ def test_the_answer_to_head_is_left_alone(evolution: FakeEvolution, api: httpx.C
     evolution.inject("truncated-answer")
     assert api.head("/").status_code == 200
     assert evolution.faults()[0]["fired"] == 0
+
+
+def _talk(evolution: AnyFake) -> socket.socket:
+    url = httpx.URL(evolution.url)
+    return socket.create_connection((url.host, url.port or 80), timeout=20)
+
+
+def _answers(talk: socket.socket, count: int) -> list[tuple[int, Any]]:
+    """Status and JSON body of so many answers, in the order in which they come."""
+    stream, found = talk.makefile("rb"), []
+    for _ in range(count):
+        status = int(stream.readline().split()[1])
+        length = 0
+        while (line := stream.readline().strip().lower()) != b"":
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        found.append((status, json.loads(stream.read(length)) if length else None))
+    return found
+
+
+def _post(path: str, key: str, body: Any, more: str = "") -> bytes:
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: fake\r\napikey: {key}\r\nContent-Type: application/json\r\n{more}"
+    return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
+
+
+_TEXT = {"number": "5511988887777", "text": "hello"}
+
+
+def test_requests_in_one_packet_are_answered_in_their_order(evolution: AnyFake, open_instance: str) -> None:
+    requests = [
+        _post("/message/sendText/shop", evolution.key, _TEXT),
+        # Stays open until the clock is moved: what was asked behind it waits.
+        _post("/message/sendText/shop", evolution.key, {**_TEXT, "text": "slow", "delay": 1500}),
+        _post("/nope", evolution.key, {}),
+        _post("/message/sendText/ghost", evolution.key, {"text": "x" * 3_000_000}),
+    ]
+    with _talk(evolution) as talk:
+        talk.sendall(b"".join(requests))
+        assert _answers(talk, 1)[0][0] == 201
+        RealPace().eventually(lambda: evolution.health()["openRequests"] == 1, within_s=20, what="the slow send")
+        evolution.advance(2)
+        slow, nowhere, ghost = _answers(talk, 3)
+    assert (slow[0], slow[1]["message"]["conversation"]) == (201, "slow")
+    assert (nowhere[0], nowhere[1]["response"]["message"]) == (404, ["Cannot POST /nope"])
+    assert (ghost[0], ghost[1]["response"]["message"]) == (404, ['The "ghost" instance does not exist'])
+
+
+def test_a_body_may_come_in_pieces_and_after_a_word_of_the_server(evolution: AnyFake, open_instance: str) -> None:
+    head, _, content = _post("/message/sendText/shop", evolution.key, _TEXT, "Expect: 100-continue\r\n").partition(b"\r\n\r\n")
+    with _talk(evolution) as talk:
+        talk.sendall(head + b"\r\n\r\n")
+        assert talk.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        talk.sendall(content[:7])
+        talk.sendall(content[7:])
+        assert _answers(talk, 1)[0][0] == 201
+        whole = _post("/message/sendText/shop", evolution.key, _TEXT)
+        for place in range(0, len(whole), 40):
+            talk.sendall(whole[place : place + 40])
+        assert _answers(talk, 1)[0][0] == 201
+    assert [send["text"] for send in evolution.ledger()] == ["hello", "hello"]
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_has_asked_for_nothing(evolution: AnyFake, open_instance: str) -> None:
+    before = len(evolution.requests())
+    with _talk(evolution) as talk:
+        talk.sendall(_post("/message/sendText/shop", evolution.key, _TEXT)[:-5])
+    assert _send_text(evolution).status_code == 201
+    assert [request["status"] for request in evolution.requests()[before:]] == [201]
+
+
+def _send_text(evolution: AnyFake) -> httpx.Response:
+    return httpx.post(f"{evolution.url}/message/sendText/shop", headers={"apikey": evolution.key}, json=_TEXT)
