@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gate.errors import UsageError
 from harness.errors import HarnessError
@@ -25,7 +26,7 @@ EMAIL, PASSWORD, CONTROL, METRICS = (
 def remote(url: str, evolution_url: str, environment: Mapping[str, str]) -> Iterator[tuple[Target, Pace]]:
     """A backend somewhere. Raises UsageError, before anything runs, for an address or a credential that is missing."""
     for name, address in (("--target", url), ("--evolution", evolution_url)):
-        if address and not address.startswith(("http://", "https://")):
+        if address and not _is_address(address):
             raise UsageError(f"{name} {address!r} is no address; write http://… or https://…")
     needed = [EMAIL, PASSWORD, *([CONTROL] if evolution_url else [])]
     missing = [name for name in needed if not environment.get(name)]
@@ -50,6 +51,14 @@ def remote(url: str, evolution_url: str, environment: Mapping[str, str]) -> Iter
     with EvolutionControl(target.evolution_url, target.control_token) as control:
         moved = control.read_clock()["nextDeadline"] is not None or control.read_clock().get("frozen") is not None
         yield target, VirtualPace(control, quiesce=control.quiesce, held_calls=control.held_calls) if moved else RealPace()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not set(text) & set(" ?#"))
+    except ValueError:
+        return False
 
 
 @contextlib.contextmanager

@@ -107,8 +107,10 @@ def _parse(text: str, metrics: Iterable[str]) -> _Exposition:
         for family in text_string_to_metric_families(wanted):
             declared |= {family.name, f"{family.name}_total"} if family.type == "counter" else {family.name}
             for sample in family.samples:
+                if sample.name.endswith("_bucket"):
+                    float(sample.labels["le"])
                 samples.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = float(sample.value)
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise HarnessError(f"/metrics is not Prometheus text ({error})") from error
     return _Exposition(declared=frozenset(declared), samples=samples)
 

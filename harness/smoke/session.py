@@ -18,6 +18,9 @@ from harness.target import Target
 __all__ = ["Answer", "Session"]
 
 TIMEOUT_S = 30.0
+# An answer that drips for ever is none.
+LONGEST_ANSWER_S = 60.0
+LARGEST_ANSWER = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +92,11 @@ class Session:
         if self._token:
             sent.setdefault("Authorization", f"Bearer {self._token}")
         began = time.monotonic()
-        try:
-            response = self._client.request(method, path, json=body, params=params, headers=sent)
-        except httpx.HTTPError as error:
-            raise HarnessError(f"{method} {path}: no answer from {self.target.url} ({type(error).__name__})") from error
+        response, raw = self._read(method, path, json=body, params=params, headers=sent)
         seconds = time.monotonic() - began
         try:
-            content = response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
+            content = json.loads(raw)
+        except (ValueError, RecursionError):
             content = None
         named = content.get("requestId") if isinstance(content, dict) else None
         return Answer(
@@ -108,11 +108,23 @@ class Session:
 
     def text(self, path: str, *, token: str = "") -> tuple[int, str]:
         """Status and text of a GET; `token` is sent as bearer. Raises HarnessError when no answer came."""
+        response, raw = self._read("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        return response.status_code, raw.decode(errors="replace")
+
+    def _read(self, method: str, path: str, **sent: Any) -> tuple[httpx.Response, bytes]:
+        began, raw = time.monotonic(), bytearray()
         try:
-            response = self._client.get(path, headers={"Authorization": f"Bearer {token}"} if token else {})
+            with self._client.stream(method, path, **sent) as response:
+                for piece in response.iter_bytes():
+                    raw += piece
+                    if len(raw) > LARGEST_ANSWER or time.monotonic() - began > LONGEST_ANSWER_S:
+                        raise HarnessError(
+                            f"{method} {path}: the answer of {self.target.url} did not end within {LONGEST_ANSWER_S:g} s and"
+                            f" {LARGEST_ANSWER // 1_000_000} MB"
+                        )
         except httpx.HTTPError as error:
-            raise HarnessError(f"GET {path}: no answer from {self.target.url} ({type(error).__name__})") from error
-        return response.status_code, response.text
+            raise HarnessError(f"{method} {path}: no answer from {self.target.url} ({type(error).__name__})") from error
+        return response, bytes(raw)
 
     def login(self) -> Answer:
         """Logs in as the target's admin; from a 200 with a token on, every request carries it."""
@@ -133,7 +145,8 @@ class Session:
         """Raises HarnessError when the log-in is refused."""
         answer = self.login()
         if not self.logged_in:
-            raise HarnessError(f"log-in as {self.target.admin_email} was answered {answer.told()}")
+            what = " and no accessToken" if answer.status == 200 else ""
+            raise HarnessError(f"log-in as {self.target.admin_email} was answered {answer.told()}{what}")
 
     def send(self, *, unit: str, phone: str, text: str, client_message_id: str) -> Answer:
         return self.request(

@@ -99,7 +99,16 @@ def test_metrics_behind_a_wrong_token_or_of_a_dead_backend_are_errors(here: Worl
     assert all("no answer" in why for why in readings.errors.values())
 
 
-@pytest.mark.parametrize("text", ["", "<html>", "queue_oldest_age_seconds not-a-number\n", "queue_oldest_age_seconds NaN\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<html>",
+        "queue_oldest_age_seconds not-a-number\n",
+        "queue_oldest_age_seconds NaN\n",
+        "inbound_latency_seconds_bucket 1\n",
+    ],
+)
 def test_what_is_no_exposition_gives_no_value(here: World, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(here.backend, "metrics", lambda: text)
     with Session(here.target) as session:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -179,3 +182,35 @@ def test_a_picture_without_a_code_cannot_be_drawn() -> None:
     Image.new("L", (40, 40), 255).save(blank, "png")
     with pytest.raises(Exception, match="cannot be decoded"):
         draw("data:image/png;base64," + base64.b64encode(blank.getvalue()).decode())
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b"{}", Status.FAIL, "says status None, not 'ok'"),
+        (b"[" * 200_000, Status.FAIL, "says status None, not 'ok'"),
+        (b"<html>ok</html>", Status.FAIL, "says status None, not 'ok'"),
+        (b" " * 40_000_000, Status.ERROR, "did not end within 60 s and 32 MB"),
+    ],
+    ids=["an empty object", "nested without end", "a page", "without end"],
+)
+def test_whoever_answers_200_to_everything_is_no_backend(body: bytes, status: Status, told: str) -> None:
+    class Always(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Always) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target(url=f"http://127.0.0.1:{server.server_port}", admin_email="ana@example.com", admin_password="not-asked")
+        first, *others = take(target, RealPace(), recipient=RECIPIENT)
+        server.shutdown()
+    assert first.status is status
+    assert told in first.reason
+    assert {outcome.status for outcome in others} == {Status.INCONCLUSIVE}
