@@ -15,7 +15,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -44,7 +44,7 @@ from harness.evolution.lifecycle import Lifecycle
 from harness.evolution.outbound import Outbound
 from harness.evolution.schema import faults_of
 from harness.evolution.state import Connection, Instance
-from harness.evolution.transport import CONTROL, DamagedAnswer, answer_at_once, hang_up, header_lines, refuse, resumed
+from harness.evolution.transport import CONTROL, DamagedAnswer, hang_up, header_lines, refuse, resumed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from harness.evolution.fake import Fake
 
-__all__ = ["Answer", "Call", "Endpoint", "Parts", "create_app"]
+__all__ = ["Answer", "Application", "Call", "Endpoint", "Parts", "create_app"]
 
 _STANDARD = (
     (b"X-Powered-By", b"Express"),
@@ -177,7 +177,7 @@ class Endpoint:
     follows_query: bool = True
 
 
-def create_app(fake: Fake) -> Starlette:
+def create_app(fake: Fake) -> Application:
     """The ASGI application of one fake; `/__fake__/` is there only when the fake has a control token."""
     from harness.evolution.routes import endpoints
 
@@ -196,13 +196,13 @@ def create_app(fake: Fake) -> Starlette:
         routes.append(Mount(CONTROL, app=ControlApp(control, fake.control_token, from_anywhere=fake.control_from_anywhere)))
     surface = _Surface(parts, endpoints())
     routes.append(Route("/{path:path}", endpoint=surface))
-    app = _Application(routes=routes, lifespan=lifespan)
+    app = Application(routes=routes, lifespan=lifespan)
     app.surface = surface
     app.state.control = control
     return app
 
 
-class _Application(Starlette):
+class Application(Starlette):
     """Leaves to the framework what it is needed for, control plane and lifespan: its routing costs more than a send does."""
 
     surface: _Surface
@@ -226,32 +226,54 @@ class _Surface:
         self._endpoints = {(one.method, one.path.lower(), one.named): one for one in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        request = await _read(scope, receive)
+        await self._go(_request_of(scope, await _body(receive)), scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> tuple[int, bytes, bytes] | Callable[..., Awaitable[None]]:
+        """The answer to a request that has arrived whole, for a server that has not begun a task for it.
+
+        Status, header lines and body when nothing has to be waited for, as with most requests; else who goes on with it.
+        """
+        request = _request_of(scope, body)
+        if request.method == "OPTIONS" or self._parts.fake.port.closed:
+            return partial(self._go, request)
+        record, work, answer = self._begin(request)
+        if answer is None:
+            return partial(self._attend, request, record, work)
+        usual = _usual_lines(request, answer)
+        if usual is None:
+            return lambda _, __, send: _respond(send, request, answer)
+        return answer.status, *usual
+
+    async def _go(self, request: _Request, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         if request.method == "OPTIONS":
             await _respond(send, request, _preflight(request), vary=_VARY_PREFLIGHT)
             return
-        fake = self._parts.fake
-        if fake.port.closed:
+        if self._parts.fake.port.closed:
             refuse(scope)
             return
+        record, work, answer = self._begin(request)
+        if answer is not None:
+            await _respond(send, request, answer)
+        else:
+            await self._attend(request, record, work, scope, receive, send)
+
+    def _begin(self, request: _Request) -> tuple[RequestRecord, Coroutine[Any, Any, Answer], Answer | None]:
+        """The journal's record, the work on the answer, and the answer when it is ready without waiting for anything."""
+        fake = self._parts.fake
         record = self._record(request)
         fake.requests.append(record)
         work = self._answer(request, record)
         if fake.faults.switched_on:
-            await self._attend(request, record, work, scope, receive, send)
-            return
-        # Most answers are ready without waiting for anything: they need no task, and nobody to watch the client.
+            return record, work, None
+        # Most answers need no task, and nobody to watch the client.
         try:
             awaited = work.send(None)
         except StopIteration as ready:
             answer: Answer = ready.value
             record.status = answer.status
             record.seconds = fake.clock.monotonic() - record.monotonic
-            await _respond(send, request, answer, vary=_VARY if request.malformed else _VARY_AS_WELL)
-        else:
-            # Nor has the server one of its own for such a request, until it waits.
-            await asyncio.sleep(0)
-            await self._attend(request, record, resumed(work, awaited), scope, receive, send)
+            return record, work, answer
+        return record, resumed(work, awaited), None
 
     async def _attend(
         self,
@@ -273,7 +295,7 @@ class _Surface:
                 record.status = answer.status
                 if fake.faults.switched_on and request.method != "HEAD":
                     send = _damaged(fake, request, record, scope, receive, send)
-                await _respond(send, request, answer, vary=_VARY if request.malformed else _VARY_AS_WELL)
+                await _respond(send, request, answer)
         except Cut:
             hang_up(scope)
         except asyncio.CancelledError:
@@ -490,15 +512,19 @@ class _Request(msgspec.Struct):
         return f"{self.path}?{self.query_string}" if self.query_string else self.path
 
 
-async def _read(scope: Scope, receive: Receive) -> _Request:
+async def _body(receive: Receive) -> bytes:
     message = await receive()
-    data = message.get("body", b"")
+    data: bytes = message.get("body", b"")
     if message.get("more_body"):
         chunks = [data]
         while message.get("more_body"):
             message = await receive()
             chunks.append(message.get("body", b""))
         data = b"".join(chunks)
+    return data
+
+
+def _request_of(scope: Scope, data: bytes) -> _Request:
     # Names are in lower case already: ASGI says so.
     headers = dict(scope["headers"])
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
@@ -584,19 +610,25 @@ def _preflight(request: _Request) -> Answer:
     return Answer(status=204, raw=b"", headers=headers)
 
 
-async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: tuple[bytes, bytes]) -> None:
+def _usual_lines(request: _Request, answer: Answer) -> tuple[bytes, bytes] | None:
+    """Header lines and body of an answer that differs from most in its own three lines alone; None for any other."""
+    asked = request.headers
+    if answer.headers or request.malformed or b"origin" in asked or b"if-none-match" in asked:
+        return None
+    payload = answer.raw if answer.raw is not None else msgspec.json.encode(answer.body)
+    if not payload:
+        return None
+    own = b"ETag: %b\r\nContent-Length: %d\r\nKeep-Alive: timeout=5\r\n" % (_etag(payload), len(payload))
+    return _USUAL_HEAD + own, b"" if request.method == "HEAD" else payload
+
+
+async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: tuple[bytes, bytes] | None = None) -> None:
     payload = answer.raw if answer.raw is not None else msgspec.json.encode(answer.body)
     asked, etag = request.headers, _etag(payload) if payload else b""
-    if not answer.headers and payload and vary is _VARY_AS_WELL and b"origin" not in asked and b"if-none-match" not in asked:
-        # Most answers differ in these three lines alone.
-        body = b"" if request.method == "HEAD" else payload
-        own = b"ETag: %b\r\nContent-Length: %d\r\nKeep-Alive: timeout=5\r\n" % (etag, len(payload))
-        if answer_at_once(send, answer.status, _USUAL_HEAD + own, body):
-            return
     headers = [*_STANDARD]
     if b"origin" in asked:
         headers.append((b"Access-Control-Allow-Origin", asked[b"origin"]))
-    headers.append(vary)
+    headers.append(vary or (_VARY if request.malformed else _VARY_AS_WELL))
     typed = answer.status == 204
     for name, value in answer.headers.items():
         typed = typed or name.lower() == "content-type"
@@ -611,12 +643,8 @@ async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: t
             await send({"type": "http.response.body", "body": b""})
             return
     headers += ((b"Content-Length", b"%d" % len(payload)), _KEEP_ALIVE)
-    body = b"" if request.method == "HEAD" else payload
-    # Headers of a fault come from whoever switched it on: those the server has to check.
-    if not answer.headers and answer_at_once(send, answer.status, header_lines(headers), body):
-        return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else payload})
 
 
 def _etag(payload: bytes) -> bytes:

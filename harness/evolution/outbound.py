@@ -21,6 +21,8 @@ from harness.evolution.ledger import Send
 from harness.evolution.state import Connection, Instance, Message
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from harness.evolution.errors import ApiError
     from harness.evolution.fake import Fake
     from harness.evolution.lifecycle import Lifecycle
@@ -64,9 +66,7 @@ def _in_order(plan: tuple[tuple[float, str], ...]) -> list[tuple[float, str]]:
 
 def _is_quote_without_key(quoted: Any) -> bool:
     """Whether composing fails for want of `quoted.key`; the schema lets pass whatever JavaScript takes for true."""
-    if isinstance(quoted, Mapping):
-        return not quoted.get("key")
-    return bool(quoted) or isinstance(quoted, list)
+    return not quoted.get("key") if isinstance(quoted, dict) else bool(quoted) or quoted == []
 
 
 def members_of_groups(instance: Instance) -> list[dict[str, Any]]:
@@ -202,10 +202,11 @@ class Outbound:
         self._usable(instance, connection, "relayMessage" if relayed else "sendMessage")
         if fake.store.whatsapp.send_failure:
             raise bad_request(f"Error: {fake.store.whatsapp.send_failure}")
-        raw = self._message(instance, jid, content, kind, options, relayed=relayed)
+        now = fake.clock.now()
+        raw = self._message(instance, jid, content, kind, options, int(now.timestamp()), relayed=relayed)
         # What has no bytes in it is kept as it is answered.
         encoded = msgspec.json.encode(raw) if kind == "conversation" and not quoted else None
-        self._record(instance, number, jid, raw, text, encoded)
+        self._record(instance, number, jid, raw, text, encoded, now)
         self._acknowledge_later(instance, raw["key"], relayed=relayed)
         if fake.faults.switched_on:
             await self._strike(
@@ -255,10 +256,10 @@ class Outbound:
         content: Mapping[str, Any],
         kind: str,
         options: Mapping[str, Any],
+        now: int,
         *,
         relayed: bool,
     ) -> dict[str, Any]:
-        now = int(self._fake.clock.now().timestamp())
         key_id = self._fake.store.identity.message(instance.id)
         key: dict[str, Any] = {"remoteJid": jid, "fromMe": True, "id": key_id}
         if relayed:
@@ -270,7 +271,7 @@ class Outbound:
         if context is not None and kind == "pollCreationMessageV3":
             shown["messageContextInfo"] = {**shown["messageContextInfo"], "contextInfo": context}
             context = None
-        elif context is not None and isinstance(carries, Mapping) and kind != "conversation":
+        elif context is not None and isinstance(carries, dict):
             shown[kind] = {**carries, "contextInfo": context}
         return {
             "key": key,
@@ -306,7 +307,7 @@ class Outbound:
 
     def _quoted(self, instance: Instance, jid: str, options: Mapping[str, Any]) -> dict[str, Any]:
         quoted = options.get("quoted")
-        if not isinstance(quoted, Mapping):
+        if not isinstance(quoted, dict):
             return {}
         key, message = quoted.get("key") or {}, quoted.get("message")
         known = instance.messages.get(key.get("id"))
@@ -324,7 +325,14 @@ class Outbound:
         }
 
     def _record(
-        self, instance: Instance, number: str, jid: str, raw: dict[str, Any], text: str | None, encoded: bytes | None
+        self,
+        instance: Instance,
+        number: str,
+        jid: str,
+        raw: dict[str, Any],
+        text: str | None,
+        encoded: bytes | None,
+        now: datetime,
     ) -> None:
         fake = self._fake
         row, key_id = fake.store.identity.later_row("message", instance.id), raw["key"]["id"]
@@ -337,7 +345,7 @@ class Outbound:
                 text=text,
                 messageType=raw["messageType"],
                 keyId=key_id,
-                at=fake.clock.now(),
+                at=now,
                 monotonic=fake.clock.monotonic(),
             )
         )

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from harness.clock import Clock
-from harness.evolution.app import create_app
+from harness.evolution.app import Application, create_app
 from harness.evolution.client import ControlVerbs
 from harness.evolution.errors import FakeServerError
 from harness.evolution.fake import Fake
@@ -40,9 +40,12 @@ class _Server(uvicorn.Server):
     Raises FakeServerError with one line when an address cannot be had.
     """
 
-    def __init__(self, app: Starlette, fake: Fake, on_ready: Callable[[], None], host: str, port: int, control_port: int) -> None:
+    def __init__(
+        self, app: Application, fake: Fake, on_ready: Callable[[], None], host: str, port: int, control_port: int
+    ) -> None:
         class Caller(Connection):
             faults = fake.faults
+            at_once = staticmethod(app.surface.at_once)
 
         super().__init__(_config(app, Caller))
         self._fake = fake

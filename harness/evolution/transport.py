@@ -35,7 +35,6 @@ __all__ = [
     "Connection",
     "DamagedAnswer",
     "Port",
-    "answer_at_once",
     "hang_up",
     "header_lines",
     "refuse",
@@ -204,14 +203,15 @@ class Connection(HttpToolsProtocol):
     """One connection of a client. `talking` is struck with its first bytes."""
 
     faults: Injector
+    # Answers a request that has arrived whole, or says who goes on with it.
+    at_once: Callable[[Any, bytes], tuple[int, bytes, bytes] | Callable[..., Awaitable[None]]]
     _first = True
     # A request whose body is still to come.
     _begun: tuple[RequestResponseCycle, ASGI3Application] | None = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        extensions: dict[str, Any] = {_CONNECTION: self}
-        self.scope["extensions"] = extensions
+        self.scope["extensions"] = {_CONNECTION: self}  # type: ignore[dict-item]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if cycle.more_body and not cycle.waiting_for_100_continue and not self.is_controls:
@@ -232,18 +232,27 @@ class Connection(HttpToolsProtocol):
         if begun is None:
             return
         cycle, app = begun
-        if self.faults.switched_on:
-            super()._start_asgi_task(cycle, app)
-            return
-        # A task costs as much as most requests do, which are answered without waiting for anything.
-        work = cycle.run_asgi(app)
-        try:
-            awaited = work.send(None)
-        except StopIteration:
-            return
-        task = self.loop.create_task(resumed(work, awaited))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        if not self.faults.switched_on and cycle.keep_alive and not cycle.disconnected and not self.flow.write_paused:
+            # A task costs as much as most requests do, which are answered without waiting for anything.
+            try:
+                ready = self.at_once(cycle.scope, bytes(cycle.body))
+            except Exception as error:
+                ready = _raising(error)
+            if isinstance(ready, tuple):
+                self._answer(cycle, *ready)
+                return
+            app = ready
+        super()._start_asgi_task(cycle, app)
+
+    def _answer(self, cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> None:
+        """Writes a whole answer, with the headers that the server adds, in one go.
+
+        A cycle's own `send` writes head and body apart and searches every header for bytes that must not be there, which costs
+        more than making the answer: the header `lines` must be known to be sound.
+        """
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join((STATUS_LINE[status], header_lines(cycle.default_headers), lines, b"\r\n", body)))
+        cycle.on_response()
 
     def data_received(self, data: bytes) -> None:
         if self._first:
@@ -301,23 +310,11 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-def answer_at_once(send: AsgiSend, status: int, lines: bytes, body: bytes) -> bool:
-    """Writes a whole answer, with the headers that the server adds, in one go.
+def _raising(error: Exception) -> Callable[..., Awaitable[None]]:
+    async def app(*_: Any) -> None:
+        raise error
 
-    `send` writes head and body apart and searches every header for bytes that must not be there, which costs more than making
-    the answer: the header `lines` must be known to be sound. False, and nothing is written, when there is no such server behind
-    `send`, the client is slow to read or the connection is to end with this answer.
-    """
-    cycle = getattr(send, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle) or not cycle.keep_alive:
-        return False
-    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
-        return False
-    cycle.response_started = cycle.response_complete = True
-    cycle.transport.write(b"".join((STATUS_LINE[status], header_lines(cycle.default_headers), lines, b"\r\n", body)))
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
+    return app
 
 
 async def resumed(work: Coroutine[Any, Any, Result], awaited: Any) -> Result:
