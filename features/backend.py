@@ -7,6 +7,7 @@ not look); one that was reached and did not answer properly is a Mismatch.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ TOKEN_LIFE_S = 15 * 60 - 2.0
 PAGE_SIZE = 100
 MOST_PAGES = 50
 _MOST_LOGINS = 6
+_CURSOR = re.compile("next|cursor", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,12 @@ class Answer:
     @property
     def error(self) -> str:
         return str(self.body.get("error", "")) if isinstance(self.body, dict) else ""
+
+    @property
+    def next_cursor(self) -> str:
+        """Where the next page of a list begins, by whatever name the backend tells it; empty on the last page."""
+        told = self.body.items() if isinstance(self.body, dict) else ()
+        return next((str(value) for name, value in told if value and _CURSOR.search(name) and isinstance(value, str | int)), "")
 
     def expect(self, *statuses: int) -> Answer:
         """The answer itself; Mismatch when its status is none of these."""
@@ -245,10 +253,9 @@ class Member:
         for _ in range(MOST_PAGES):
             answer = self.get(path, asked).expect(200)
             entries += _entries(answer)
-            cursor = answer.body.get("nextCursor") if isinstance(answer.body, dict) else None
-            if not cursor:
+            if not answer.next_cursor:
                 return entries
-            asked["cursor"] = str(cursor)
+            asked["cursor"] = answer.next_cursor
         raise Mismatch(f"GET {path}", expected=f"a last page within {MOST_PAGES} pages", seen="one more")
 
 

@@ -121,10 +121,10 @@ class Courier:
         }
         return self.deliver(url, instance=instance, event="messages.upsert", data=data)
 
-    def deliver_qr_code(self, url: str, *, instance: str, code: str, picture: str) -> Answer:
-        """Posts a new QR code; `picture` is a data URL."""
+    def deliver_qr_code(self, url: str, *, instance: str, code: str, picture: str, seconds_ago: float = 0.0) -> Answer:
+        """Posts a QR code, new or of so many seconds ago; `picture` is a data URL."""
         qrcode = {"instance": instance, "pairingCode": None, "code": code, "base64": picture}
-        return self.deliver(url, instance=instance, event="qrcode.updated", data={"qrcode": qrcode})
+        return self.deliver(url, instance=instance, event="qrcode.updated", data={"qrcode": qrcode}, seconds_ago=seconds_ago)
 
 
 def at_provider(control: EvolutionControl, name: str) -> dict[str, Any]:

@@ -211,7 +211,8 @@ def digits_in(entry: Any) -> set[str]:
 
 
 def _message(entry: dict[str, Any]) -> StoredMessage:
-    text = next((entry[name] for name in _TEXT_FIELDS if isinstance(entry.get(name), str)), None)
+    # A picture without words may have none.
+    text = next((entry[name] or "" for name in _TEXT_FIELDS if isinstance(entry.get(name, 0), str | None)), None)
     if text is None:
         raise Mismatch(
             "a message in a conversation", expected=f"its text under one of {', '.join(_TEXT_FIELDS)}", seen=sorted(entry)

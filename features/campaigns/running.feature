@@ -42,7 +42,8 @@ Feature: A campaign in the real world
     And a campaign for 3 customers of the unit
     When the campaign is dispatched 3 times
     Then the campaign becomes completed
-    And each of the customers got it exactly once
+    When the campaign is dispatched 1 times
+    Then each of the customers got it exactly once
 
   @id:named-twice @campaigns
   Scenario: A customer who is named twice gets it once
@@ -85,6 +86,7 @@ Feature: A campaign in the real world
     When the campaign is dispatched
     And 2 customers have got it
     And its manager cancels the campaign
+    And its manager tries to go on with the campaign all the same
     Then however long one waits, at most one more customer gets it
     And the campaign becomes cancelled
     And the counts add up
@@ -100,16 +102,49 @@ Feature: A campaign in the real world
     And the next send came at least 20 seconds after the refusal
     And each of the customers got it exactly once
 
+  @id:throttled-message-pauses-campaigns @campaigns @chaos
+  Scenario: What the provider says to one message holds for the campaigns of the number
+    Given a unit that is connected to WhatsApp
+    And a campaign for 5 customers of the unit
+    And a customer who has never written
+    And a message for the customer
+    When the campaign is dispatched
+    And 2 customers have got it
+    And the unit's next send to the customer is answered with 429 for 20 seconds
+    And the unit sends the customer a message
+    And the campaign goes on, by itself or because its manager resumes it
+    Then the campaign becomes completed
+    And the next send came at least 20 seconds after the refusal
+
   @id:banned-campaign @campaigns @chaos
-  Scenario: A log-out pauses what runs
+  Scenario Outline: When WhatsApp <does>, what runs is paused
     Given a unit that is connected to WhatsApp
     And a campaign for 5 customers of the unit
     When the campaign is dispatched
     And 2 customers have got it
-    And WhatsApp logs the unit out
+    And WhatsApp <does>
     Then the campaign becomes paused
     And the counts add up
     And none of the campaign's text went out twice
+
+    Examples:
+      | does               |
+      | logs the unit out  |
+      | bans the unit      |
+
+  @id:repeated-until-proven @campaigns @chaos
+  Scenario Outline: Whoever must be reached is reached once, also when a send <happens>
+    Given a unit that is connected to WhatsApp
+    And a campaign for 3 customers, each of whom it must reach
+    And the campaign's first send "<happens>"
+    When the campaign is dispatched
+    Then the campaign becomes completed
+    And each of the customers got it exactly once
+
+    Examples:
+      | happens                                  |
+      | is answered with 500 and does not go out |
+      | is answered with 500 and goes out        |
 
   @id:doubt-in-a-campaign @campaigns @chaos
   Scenario: A send of unknown outcome is shown as such, and not made again

@@ -20,12 +20,17 @@ Feature: What becomes of a message that a unit sends
     Then the customer got the text, byte for byte
 
   @id:number-as-people-write-it @outbound
-  Scenario: A number may be written as people write it
+  Scenario Outline: A number may be written as people write it, <how>
     Given a unit that is connected to WhatsApp
     And a customer who has never written
     And a message for the customer
-    When the unit sends the message to the customer's number as people write it
+    When the unit sends the message to the customer's number as people write it, "<how>"
     Then the customer got the message exactly once
+
+    Examples:
+      | how                 |
+      | with the country    |
+      | without the country |
 
   @id:outcome-not-known @outbound @chaos @critical
   Scenario Outline: A send that <happens> is not made again blindly
@@ -67,6 +72,27 @@ Feature: What becomes of a message that a unit sends
     And what the unit is shown of the message becomes sent
     And the provider was called 1 times to send
 
+  @id:doubt-is-settled-without-ninth-digit @outbound @chaos
+  Scenario: A doubtful message is found under the number that WhatsApp knows
+    Given a unit that is connected to WhatsApp
+    And a customer whom WhatsApp knows without the ninth digit
+    And the unit's next send "is answered with 500 and goes out"
+    When the unit sends the customer a message
+    Then the answer says that the outcome is not known yet
+    And what the unit is shown of the message becomes sent
+    And the provider was called 1 times to send
+
+  @id:one-send-proves-one-message @outbound @chaos
+  Scenario: What went out once proves one message, not its twin
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message for the customer
+    When the unit sends the customer a message
+    And the unit sends the same text once more, and that send "is answered with 500 and does not go out"
+    Then the answer says that the outcome is not known yet
+    And however long one waits, that message is not shown as sent
+    And the customer got the message exactly once
+
   @id:number-not-on-whatsapp @outbound
   Scenario: A number that is not on WhatsApp is refused at once
     Given a unit that is connected to WhatsApp
@@ -87,6 +113,15 @@ Feature: What becomes of a message that a unit sends
     Then the message failed after 3 attempts
     And the provider was called 3 times to send
     And the customer got nothing
+
+  @id:attempts-are-apart @outbound
+  Scenario: Between its attempts a message waits, also when the provider names no time
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And every send of the unit "is answered with 429 that names no time"
+    When the unit sends the customer a message
+    Then the message failed after 3 attempts
+    And the three calls were not made at once
 
   @id:three-attempts-over-workers @outbound @chaos
   Scenario: Three attempts are three, whoever makes them
@@ -134,6 +169,31 @@ Feature: What becomes of a message that a unit sends
     When the unit sends the customer a message
     And the unit sends another customer the same text with the same key
     Then it is refused, and the customer got the first text alone
+
+  @id:keys-that-look-alike @outbound
+  Scenario Outline: A key that <differs> is another key
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message for the customer
+    When the unit sends the customer a message
+    And the unit sends another text with a key that "<differs>"
+    Then that send is accepted, and not as a repetition
+
+    Examples:
+      | differs                    |
+      | differs in its last letter |
+      | is in the other case       |
+
+  @id:key-is-kept @outbound @lets-hours-pass
+  Scenario: A key is known for longer than a client remembers it
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message for the customer
+    When the unit sends the customer a message
+    And 49 hours pass
+    And the unit sends the same message with the same key again
+    Then the first answer is given again, marked as deduplicated
+    And the customer got the message exactly once
 
   @id:same-key-in-two-units @outbound @security
   Scenario: A key is the unit's own
@@ -208,6 +268,28 @@ Feature: What becomes of a message that a unit sends
     And a message for the customer
     When the unit sends the customer a message
     Then the send is refused, because the unit is not connected
+
+  @id:not-sent-without-a-database @outbound @chaos
+  Scenario: What cannot be stored is not sent
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message for the customer
+    When the unit sends the customer a message while the database loses what is committed
+    Then the send is an error, and nothing went out
+    When the unit sends the same message with the same key again
+    Then that send is accepted, and not as a repetition
+    And the customer got the message exactly once
+
+  @id:super-admin-names-the-unit @outbound @security
+  Scenario: The super_admin sends in the name of the unit that is named
+    Given a unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message for the customer
+    When the super_admin sends the customer the message in the unit's name
+    Then the message is accepted
+    And the customer got the message exactly once
+    When the super_admin sends the customer the message and names no unit
+    Then the answer is a refusal, and the customer got nothing more
 
   @id:bad-input @outbound @security
   Scenario Outline: <what> is no number to write to

@@ -55,6 +55,12 @@ Feature: What a unit is shown of its connection
     When the provider's event close arrives, 3600 seconds old
     Then the status is still connected because of scan_completed
 
+  @id:late-qr-code @core
+  Scenario: A QR code that arrives late does not disconnect
+    Given a unit that is connected to WhatsApp
+    When a QR code of the provider arrives, 3600 seconds old
+    Then the status is still connected because of scan_completed
+
   @id:repeated-event-changes-nothing @core
   Scenario: The same event twice changes nothing
     Given a unit that is connected to WhatsApp
@@ -132,8 +138,11 @@ Feature: What a unit is shown of its connection
     Given a unit that is connected to WhatsApp
     When its manager disconnects WhatsApp
     Then the answer is 200
+    And the provider was asked to log the unit out
     And the status is disconnected because of disconnected
     And a time of disconnecting is shown, and no QR code
+    When its manager connects WhatsApp
+    Then the answer is 201 and the connection waits for a scan
 
   @id:disconnect-needs-the-provider @chaos
   Scenario: A disconnect that the provider does not confirm changes nothing

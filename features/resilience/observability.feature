@@ -17,7 +17,7 @@ Feature: What the backend tells about itself
   @id:metrics-name-nobody @security
   Scenario: The measurements name nobody
     Given a unit that is connected to WhatsApp
-    Then the measurements are for whoever has the token, and name no unit and no telephone
+    Then the measurements are for whoever has the token, move with what happens, and name no unit and no telephone
 
   @id:log-tells-no-phone @security @critical
   Scenario: The log names nobody
@@ -25,4 +25,6 @@ Feature: What the backend tells about itself
     And a customer who has never written
     And a message for the customer
     When the unit sends the customer a message
+    And the customer writes "Quero falar com a gerente" as "a plain text"
+    And a customer's message arrives for an instance that does not exist
     Then the log names no telephone and no secret of it

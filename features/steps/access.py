@@ -6,14 +6,18 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from typing import Any
 
 from features.backend import Answer, Backend, Member
 from features.expectations import Eventually, Mismatch, same
 from features.operations import Operations
+from features.provider import Courier
 from features.recording import Observe
 from features.steps import given, then, when
+from features.steps.deliveries import Delivered, entry_of
+from features.steps.outbound import written_nationally
 from features.tenants import Customer, Tenant, Tenants
 from features.timing import TargetTime
 from gate.errors import NotApplicable
@@ -22,6 +26,7 @@ from harness.target import Target
 
 READY_S = 10.0
 TOKEN_LIFE_S = 15 * 60.0
+REFRESH_LIFE_S = 7 * 86_400.0
 SKEW_S = 10.0
 # Each process of a backend may count for itself.
 GUESSES = 120
@@ -98,21 +103,78 @@ def guessing_stopped(guesses: list[Answer], evidence: Observe) -> None:
     "the manager's refresh token is used twice", "o token de renovação do gerente é usado duas vezes", target_fixture="refreshes"
 )
 def refreshed_twice(unit: Tenant, api: Backend) -> list[Answer]:
-    token = api.login(unit.member.email, unit.member.password).expect(200).text("refreshToken")
-    first = api.request("POST", "/admin/refresh", body={"refreshToken": token}).expect(200)
-    again = api.request("POST", "/admin/refresh", body={"refreshToken": token})
-    return [first, again]
+    login = api.login(unit.member.email, unit.member.password).expect(200)
+    first = _refreshed(api, login.text("refreshToken")).expect(200)
+    api.request("GET", "/conversations", token=first.text("accessToken")).expect(200)
+    # Before the old one is used again: who finds a token used twice may end all that came of it.
+    _refreshed(api, first.text("refreshToken")).expect(200)
+    return [first, _refreshed(api, login.text("refreshToken"))]
 
 
-@then("the first use gives two new tokens, the second none", "o primeiro uso dá dois tokens novos, o segundo nenhum")
-def rotated_once(unit: Tenant, refreshes: list[Answer], api: Backend, evidence: Observe) -> None:
+@then(
+    "the first use gives two new tokens that work, the second none",
+    "o primeiro uso dá dois tokens novos que funcionam, o segundo nenhum",
+)
+def rotated_once(refreshes: list[Answer], evidence: Observe) -> None:
     first, again = refreshes
-    fresh = first.text("accessToken")
-    answer = api.request("GET", "/conversations", token=fresh)
-    answer.expect(200, 401)
-    first.text("refreshToken")
     again.expect(401)
     evidence("answers", f"{first.status}, then {again.status}")
+
+
+@then("only a refresh token renews anything", "só um token de renovação renova algo")
+def access_token_renews_nothing(unit: Tenant, api: Backend, evidence: Observe) -> None:
+    login = api.login(unit.member.email, unit.member.password).expect(200)
+    for kind, token in (
+        ("an access token", login.text("accessToken")),
+        ("a changed one", f"{login.text('refreshToken')[:-8]}AAAAAAAA"),
+    ):
+        answer = _refreshed(api, token)
+        if answer.status not in (400, 401, 422):
+            raise Mismatch(f"refresh with {kind}", expected=401, seen=answer.status, request_id=answer.request_id)
+    evidence("tokens that renewed nothing", 2)
+
+
+@given("the manager's refresh token", "o token de renovação do gerente", target_fixture="refresh_token")
+def kept_refresh_token(unit: Tenant, api: Backend) -> str:
+    return api.login(unit.member.email, unit.member.password).expect(200).text("refreshToken")
+
+
+@then("that refresh token is refused", "esse token de renovação é recusado")
+def refresh_token_refused(refresh_token: str, api: Backend, evidence: Observe) -> None:
+    evidence("answer to an old refresh token", _refreshed(api, refresh_token).expect(401).status)
+
+
+@then("a long password counts to its end", "uma senha longa vale até o fim")
+def long_password(unit: Tenant, super_admin: Member, api: Backend, evidence: Observe) -> None:
+    password, email = secrets.token_hex(45), f"long-{secrets.token_hex(6)}@{unit.slug}.example"
+    person = {"name": "Long", "email": email, "password": password, "role": "agent", "unitId": unit.id}
+    made = super_admin.post("/admin/users", person).expect(201, 400, 422)
+    if made.status == 201:
+        api.login(email, f"{password[:-1]}x").expect(401)
+        api.login(email, password).expect(200)
+    evidence("answer to a password of 90 characters", made.status)
+
+
+@then(
+    "every refusal says what is wrong, and under which id it is logged",
+    "toda recusa diz o que houve, e com que id foi registrada",
+)
+def refusals_have_a_form(unit: Tenant, api: Backend, evidence: Observe) -> None:
+    token = unit.member.token
+    refusals = [
+        api.request("GET", "/conversations").expect(401),
+        api.login(unit.member.email, "not-the-password-9").expect(401),
+        api.request("GET", "/admin/units", token=token).expect(403),
+        api.request("GET", "/messages/3f2504e0-4f89-41d3-9a0c-0305e82c3301", token=token).expect(404),
+        api.request("POST", "/messages", body={"phone": "maria", "message": "Hello"}, token=token).expect(400, 422),
+        api.request("POST", "/messages", body={"phone": "5511999990003", "message": "Hello"}, token=token).expect(400, 409),
+    ]
+    ids = []
+    for answer in refusals:
+        answer.text("error")
+        ids.append(answer.identifier("requestId"))
+    same("ids of requests", expected=len(refusals), seen=len(set(ids)))
+    evidence("refusals", len(refusals))
 
 
 @when("the life of an access token is over", "a vida de um token de acesso acaba")
@@ -124,6 +186,11 @@ def token_dies(time_of_target: TargetTime) -> None:
 def token_refused(unit: Tenant, api: Backend, evidence: Observe) -> None:
     answer = api.request("GET", "/conversations", token=unit.member.token).expect(401)
     evidence("answer to an old token", answer.status)
+
+
+@when("the life of a refresh token is over", "a vida de um token de renovação acaba")
+def refresh_token_dies(time_of_target: TargetTime) -> None:
+    time_of_target.let_pass(REFRESH_LIFE_S + SKEW_S)
 
 
 @then("no token that was made up or changed is accepted", "nenhum token inventado ou alterado é aceito")
@@ -236,8 +303,8 @@ def health(api: Backend, evidence: Observe) -> None:
 
 
 @then(
-    "the measurements are for whoever has the token, and name no unit and no telephone",
-    "as medidas são para quem tem o token, e não citam unidade nem telefone",
+    "the measurements are for whoever has the token, move with what happens, and name no unit and no telephone",
+    "as medidas são para quem tem o token, mudam com o que acontece, e não citam unidade nem telefone",
 )
 def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> None:
     if not target.metrics_token:
@@ -246,6 +313,12 @@ def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> No
     api.request("GET", "/metrics", token=unit.member.token).expect(401, 403, 404)
     answer = api.request("GET", "/metrics", token=target.metrics_token).expect(200)
     text = str(answer.body)
+    # What reading itself moves tells nothing.
+    noise = _moved(answer, (answer := api.request("GET", "/metrics", token=target.metrics_token).expect(200)))
+    unit.status()
+    api.login(unit.member.email, unit.member.password).expect(200)
+    if not _moved(answer, api.request("GET", "/metrics", token=target.metrics_token).expect(200)) - noise:
+        raise Mismatch("the measurements after a login", expected="one that moved", seen="none", request_id=answer.request_id)
     for kind, mark in (("name", unit.name), ("slug", unit.slug), ("telephone", unit.phone)):
         if mark in text:
             raise Mismatch("GET /metrics", expected=f"no unit's {kind}", seen="one")
@@ -255,13 +328,27 @@ def metrics(unit: Tenant, api: Backend, target: Target, evidence: Observe) -> No
 
 
 @then("the log names no telephone and no secret of it", "o log não cita telefone nem segredo dela")
-def log_is_clean(unit: Tenant, customer: Customer, target: Target, evidence: Observe) -> None:
+def log_is_clean(
+    unit: Tenant,
+    customer: Customer,
+    order: dict[str, str],
+    delivered: Delivered,
+    target: Target,
+    courier: Courier,
+    evidence: Observe,
+) -> None:
     if target.log_path is None:
         raise NotApplicable("the backend's log cannot be read from here (GOLIVE_LOG is not set)")
-    log = target.log_path.read_text(encoding="utf-8", errors="replace")
+    lines = target.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # What is said to whoever looks for a fault may quote texts; a telephone or a secret never.
+    log, shown = "\n".join(lines), "\n".join(line for line in lines if not re.search(r'"level": ?"(debug|trace)"', line.lower()))
     if not log.strip():
         raise Mismatch("the backend's log", expected="lines", seen="none")
+    for kind, mark in (("a message's text", order["message"].partition(" ✅")[0]), ("a customer's text", delivered.texts[0])):
+        if mark in shown:
+            raise Mismatch("the backend's log", expected=f"not {kind}", seen=kind)
     for kind, mark in (
+        ("the webhook's secret", courier.address(unit.instance).secret),
         ("the customer's telephone", customer.phone),
         ("the unit's telephone", unit.phone),
         ("a password", unit.member.password),
@@ -289,19 +376,43 @@ def several_contacts(count: int, unit: Tenant, tenants: Tenants) -> list[str]:
 
 @then("the contacts come in pages of {int}, each once", "os contatos vêm em páginas de {int}, cada um uma vez")
 def contacts_in_pages(size: int, unit: Tenant, contacts: list[str], evidence: Observe) -> None:
-    seen: list[str] = []
-    query: dict[str, str] = {"limit": str(size)}
-    for _ in range(len(contacts) + 1):
-        answer = unit.member.get("/contacts", query).expect(200)
-        entries = next(value for value in answer.body.values() if isinstance(value, list))
-        if len(entries) > size:
-            raise Mismatch("entries of a page", expected=f"at most {size}", seen=len(entries), request_id=answer.request_id)
-        seen += [str(entry["id"]) for entry in entries]
-        if not answer.body.get("nextCursor"):
-            break
-        query["cursor"] = str(answer.body["nextCursor"])
+    seen = _over_pages(unit, "/contacts", size, len(contacts))
     same("contacts over all pages", expected=sorted(contacts), seen=sorted(seen))
     evidence("contacts over all pages", len(seen))
+
+
+@given(
+    "{int} conversations, {int} messages in the newest of them, and {int} campaigns of the unit",
+    "{int} conversas, {int} mensagens na mais nova, e {int} campanhas da unidade",
+    target_fixture="holdings",
+)
+def holdings(
+    conversations: int, messages: int, campaigns: int, unit: Tenant, tenants: Tenants, courier: Courier
+) -> dict[str, tuple[str, int]]:
+    url, last = courier.address(unit.instance).url(), tenants.customer()
+    writers = [tenants.customer() for _ in range(conversations - 1)] + [last] * messages
+    # In one delivery: what came at one moment must not be lost between two pages.
+    entries = [entry_of(writer.phone, f"{number}: {secrets.token_hex(2)}") for number, writer in enumerate(writers)]
+    courier.deliver(url, instance=unit.instance, event="messages.upsert", data=entries).expect(200)
+    unit.await_messages(last.phone, at_least=messages)
+    contact = unit.contact(last)
+    for number in range(campaigns):
+        unit.member.post("/api/campaigns", {"name": f"No. {number}", "content": "Hello", "contactIds": [contact]}).expect(201)
+    newest = unit.conversations_with(last.phone)[0]["id"]
+    return {
+        "conversations": ("/conversations", conversations),
+        "messages": (f"/conversations/{newest}/messages", messages),
+        "campaigns": ("/api/campaigns", campaigns),
+    }
+
+
+@then("the unit's {word} come in pages of {int}, each once", "{word} da unidade vêm em páginas de {int}, cada um uma vez")
+def holdings_in_pages(what: str, size: int, unit: Tenant, holdings: dict[str, tuple[str, int]], evidence: Observe) -> None:
+    path, count = holdings[what]
+    known = [str(entry["id"]) for entry in unit.member.every(path)]
+    same(f"{what} on one page", expected=count, seen=len(known))
+    same(f"{what} over all pages", expected=sorted(known), seen=sorted(_over_pages(unit, path, size, count)))
+    evidence(f"{what} over all pages", count)
 
 
 @then("a page of {int} is refused, or no longer than {int}", "uma página de {int} é recusada, ou não passa de {int}")
@@ -324,6 +435,10 @@ def page_too_long(asked: int, most: int, unit: Tenant, evidence: Observe) -> Non
 def one_contact_each(unit: Tenant, customer: Customer, evidence: Observe) -> None:
     first, again = unit.contact(customer), unit.contact(customer)
     same("contacts with one number", expected=first, seen=again)
+    written = f"+{customer.phone[:2]} {written_nationally(customer)}"
+    formatted = unit.member.post("/contacts", {"phone": written, "name": customer.name}).expect(200, 201, 400, 422)
+    if formatted.status < 400:
+        same("contact with the number as people write it", expected=str(first), seen=formatted.identifier("id"))
     evidence("contacts with one number", 1)
 
 
@@ -379,6 +494,33 @@ def no_hash(answer: Answer) -> None:
     for mark in HASH_MARKS:
         if mark in text:
             raise Mismatch(answer.request, expected="no password and no hash", seen=mark, request_id=answer.request_id)
+
+
+def _over_pages(unit: Tenant, path: str, size: int, count: int) -> list[str]:
+    """The ids of a list over its pages; one page more is read than so many entries can need."""
+    seen: list[str] = []
+    query: dict[str, str] = {"limit": str(size)}
+    for _ in range(count + 1):
+        answer = unit.member.get(path, query).expect(200)
+        entries = next(value for value in answer.body.values() if isinstance(value, list))
+        if len(entries) > size:
+            raise Mismatch("entries of a page", expected=f"at most {size}", seen=len(entries), request_id=answer.request_id)
+        seen += [str(entry["id"]) for entry in entries]
+        if not answer.next_cursor:
+            break
+        query["cursor"] = answer.next_cursor
+    return seen
+
+
+def _refreshed(api: Backend, token: str) -> Answer:
+    return api.request("POST", "/admin/refresh", body={"refreshToken": token})
+
+
+def _moved(before: Answer, after: Answer) -> set[str]:
+    """The counters that differ, each with its labels."""
+    counters = tuple(re.findall(r"^# TYPE (\S+) counter$", str(after.body), re.MULTILINE))
+    read = [dict(line.rpartition(" ")[::2] for line in str(one.body).splitlines()) for one in (before, after)]
+    return {name for name, value in read[1].items() if name.startswith(counters) and read[0].get(name) != value}
 
 
 def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

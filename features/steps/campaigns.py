@@ -91,10 +91,10 @@ def counts_add_up(total: int, unit: Tenant, mailing: Mailing, evidence: Observe)
     evidence("recipients accounted for", sum(counts.values()))
 
 
-def new_campaign(unit: Tenant, customers: tuple[Customer, ...]) -> Mailing:
+def new_campaign(unit: Tenant, customers: tuple[Customer, ...], **more: str) -> Mailing:
     text = f"Today only: {secrets.token_hex(4)} 🎉"
     contacts = [unit.contact(customer) for customer in customers]
-    order = {"name": f"Campaign {secrets.token_hex(4)}", "content": text, "contactIds": contacts}
+    order = {"name": f"Campaign {secrets.token_hex(4)}", "content": text, "contactIds": contacts, **more}
     created = unit.member.post("/api/campaigns", order).expect(201)
     same("total of the new campaign", expected=len(customers), seen=counts_of(created)["total"], request_id=created.request_id)
     return Mailing(id=created.identifier("id"), text=text, customers=customers)

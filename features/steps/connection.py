@@ -14,7 +14,7 @@ from features.expectations import Eventually, Mismatch, same
 from features.provider import Courier
 from features.recording import Observe
 from features.steps import given, then, when
-from features.steps.onboarding import VISIBLE_WITHIN_S, shown_qr_code
+from features.steps.onboarding import VISIBLE_WITHIN_S, draw_qr_code, shown_qr_code
 from features.steps.resilience import at_once
 from features.tenants import PAIRING_S, Tenant, Tenants
 from features.timing import TargetTime
@@ -130,6 +130,13 @@ def close_arrives(code: int, unit: Tenant, courier: Courier) -> Answer:
     return tell_state(unit, courier, "close", code=code)
 
 
+@when("a QR code of the provider arrives, {int} seconds old", "chega um QR code do provedor, com {int} segundos de idade")
+def late_code(age: int, unit: Tenant, courier: Courier) -> None:
+    code, picture = draw_qr_code()
+    url = courier.address(unit.instance).url()
+    courier.deliver_qr_code(url, instance=unit.instance, code=code, picture=picture, seconds_ago=float(age)).expect(200)
+
+
 @when("the provider tells that no further QR code will come", "o provedor avisa que não virá outro QR code")
 def no_more_codes(unit: Tenant, courier: Courier) -> None:
     data = {"message": "QR code limit reached, please login again", "statusCode": 408}
@@ -154,6 +161,12 @@ def drops_and_returns(unit: Tenant, evolution: EvolutionControl, time_of_target:
 @when("WhatsApp logs the unit out", "o WhatsApp desconecta a unidade")
 def logged_out(unit: Tenant, evolution: EvolutionControl) -> None:
     evolution.close(unit.instance, 401)
+    evolution.quiesce()
+
+
+@when("WhatsApp bans the unit", "o WhatsApp bane a unidade")
+def banned(unit: Tenant, evolution: EvolutionControl) -> None:
+    evolution.close(unit.instance, 403)
     evolution.quiesce()
 
 
@@ -225,6 +238,14 @@ def degraded(unit: Tenant, eventually: Eventually, time_of_target: TargetTime, e
     evidence("degraded", bool(seen[0]))
 
 
+@then("the provider was asked to log the unit out", "o provedor recebeu o pedido de desconectar a unidade")
+def asked_to_log_out(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
+    asked = [request for request in evolution.requests(method="DELETE", instance=unit.instance) if request["status"] == 200]
+    if not asked:
+        raise Mismatch("requests to the provider to log the unit out", expected="one that it confirmed", seen="none")
+    evidence("requests to log the unit out", len(asked))
+
+
 @then("a time of disconnecting is shown, and no QR code", "a hora da desconexão é mostrada, e nenhum QR code")
 def disconnected_at(unit: Tenant, evidence: Observe) -> None:
     status = unit.status()
@@ -283,8 +304,8 @@ def answer_is_either(first: int, second: int, answer: Answer, evidence: Observe)
 def foreign_code(unit: Tenant, tenants: Tenants, time_of_target: TargetTime, evidence: Observe) -> None:
     picture = shown_qr_code(unit, time_of_target)
     other = tenants.create()
-    nobody = other.member.get("/units/00000000-0000-4000-8000-000000000000/whatsapp/qrcode")
     for path in ("qrcode", "status"):
+        nobody = other.member.get(f"/units/00000000-0000-4000-8000-000000000000/whatsapp/{path}")
         answer = other.member.get(f"{unit.whatsapp}/{path}").expect(403, 404)
         if picture in str(answer.body):
             raise Mismatch(answer.request, expected="no QR code of another unit", seen="it", request_id=answer.request_id)

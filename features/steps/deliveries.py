@@ -117,6 +117,25 @@ def arrive_with_poison(unit: Tenant, customer: Customer, courier: Courier) -> De
     return Delivered(texts=texts, answers=[answer.expect(200)])
 
 
+@when(
+    "the customer writes the same words {int} times, each time under another name",
+    "o cliente escreve as mesmas palavras {int} vezes, cada vez com outro nome",
+    target_fixture="delivered",
+)
+def same_words(count: int, unit: Tenant, customer: Customer, courier: Courier) -> Delivered:
+    url, text = courier.address(unit.instance).url(), f"ok {secrets.token_hex(2)}"
+    names = [f"{customer.name} {number}" for number in range(count)]
+    answers = [courier.deliver_text(url, instance=unit.instance, phone=customer.phone, text=text, name=name) for name in names]
+    return Delivered(texts=[text] * count, answers=[answer.expect(200) for answer in answers])
+
+
+@when("the customer sends a picture without a word", "o cliente manda uma foto sem palavra alguma")
+def sends_picture(unit: Tenant, customer: Customer, courier: Courier) -> None:
+    content = {"imageMessage": {"mimetype": "image/jpeg", "url": "https://mmg.example/x"}}
+    data = entry_of(customer.phone, "") | {"message": content, "messageType": "imageMessage"}
+    courier.deliver(courier.address(unit.instance).url(), instance=unit.instance, event="messages.upsert", data=data).expect(200)
+
+
 @then("each of them is stored once", "cada uma delas é guardada uma só vez")
 def each_stored(unit: Tenant, customer: Customer, delivered: Delivered, evidence: Observe) -> None:
     unit.await_messages(customer.phone, at_least=len(delivered.texts))
@@ -231,6 +250,7 @@ def arrives_hidden(unit: Tenant, customer: Customer, courier: Courier) -> Delive
 def once_from_one(
     unit: Tenant, customer: Customer, delivered: Delivered, tenants: Tenants, evolution: EvolutionControl, evidence: Observe
 ) -> None:
+    same("contacts of the unit", expected=1, seen=len(unit.member.every("/contacts")))
     await_marker(unit, tenants, evolution)
     texts = [text for text in texts_in(every_message(unit)) if text in delivered.texts]
     same("messages with the text", expected=delivered.texts, seen=texts)
@@ -256,16 +276,22 @@ def warned(warning: str, answer: Answer, evidence: Observe) -> None:
     "a mensagem do cliente chega com um segredo que é {string}",
     target_fixture="forged",
 )
-def wrong_secret(kind: str, unit: Tenant, customer: Customer, courier: Courier) -> Answer:
+def wrong_secret(kind: str, unit: Tenant, customer: Customer, courier: Courier, tenants: Tenants) -> Answer:
     address = courier.address(unit.instance)
-    secret = {
-        "another one": address.wrong_secret(),
-        "longer": f"{address.secret}x",
-        "shorter": address.secret[:-1],
-        "written in the other case": address.secret.swapcase(),
-    }[kind]
+    if kind == "another unit's":
+        secret = courier.address(tenants.create_connected().instance).secret
+    else:
+        secret = {
+            "another one": address.wrong_secret(),
+            "longer": f"{address.secret}x",
+            "shorter": address.secret[:-1],
+            "written in the other case": address.secret.swapcase(),
+        }[kind]
     if secret == address.secret:
-        raise Mismatch("the webhook's secret", expected="letters, so that it cannot be guessed", seen="none")
+        if kind == "another unit's":
+            raise Mismatch("the webhook's secret", expected="the unit's own", seen="another unit's")
+        # A secret of digits alone has no other case.
+        secret = f"{secret}A"
     return courier.deliver_text(address.url(secret=secret), instance=unit.instance, phone=customer.phone, text=MARK)
 
 
@@ -372,6 +398,17 @@ def ack_in_form(status: str, form: str, unit: Tenant, sending: Answer, customer:
 @when("the acknowledgement {word} arrives", "a confirmação {word} chega")
 def ack_arrives(status: str, unit: Tenant, sending: Answer, customer: Customer, courier: Courier) -> None:
     acknowledge(courier, unit, sending.text("messageId"), customer, status)
+
+
+@when(
+    "the acknowledgement {word} of that message arrives for the second unit",
+    "a confirmação {word} dessa mensagem chega para a segunda unidade",
+)
+def ack_for_another(
+    status: str, sending: Answer, second_unit: Tenant, customer: Customer, courier: Courier, evolution: EvolutionControl
+) -> None:
+    acknowledge(courier, second_unit, sending.text("messageId"), customer, status)
+    evolution.quiesce()
 
 
 @then("the message is shown as {word}", "a mensagem aparece como {word}")

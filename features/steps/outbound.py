@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from features.backend import Answer
+from features.backend import Answer, Member
 from features.expectations import Eventually, Mismatch, same
+from features.operations import Operations
 from features.recording import Observe
 from features.steps import given, then, when
 from features.steps.messaging import SUBTLE_TEXT, same_text, sends_to
@@ -20,6 +21,8 @@ from features.timing import TargetTime
 from harness.evolution.client import EvolutionControl
 
 ATTEMPTS = 3
+# The waits before the second and the third attempt are 1 s and 2 s; jitter may shorten them, not do away with them.
+WAITS_S = 1.0
 # Grace before a doubtful message is looked up, the look-ups themselves, and the sweeps in between.
 SETTLES_WITHIN_S = 400.0
 # A 429 that asks for more than a client would wait leaves the message to a worker.
@@ -42,6 +45,7 @@ HAPPENINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "is answered with 429": ("rate-limited", {"seconds": 1}),
     "is answered with 429 for 5 seconds": ("rate-limited", {"seconds": 5}),
     "is answered with 429 for 30 seconds": ("rate-limited", {"seconds": 30}),
+    "is answered with 429 that names no time": ("rate-limited", {"retry_after": "absent"}),
     "takes 12 seconds": ("slow-send", {"seconds": 12}),
     "is answered and never acknowledged": ("no-ack", {}),
 }
@@ -49,13 +53,13 @@ HAPPENINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @given("the unit's next send {string}", "o próximo envio da unidade {string}", target_fixture="order")
 def next_send(happening: str, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> dict[str, str]:
-    _let_happen(happening, unit, evolution, count=1)
+    let_happen(happening, unit, evolution, count=1)
     return new_order(customer)
 
 
 @given("every send of the unit {string}", "todo envio da unidade {string}", target_fixture="order")
 def every_send(happening: str, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> dict[str, str]:
-    _let_happen(happening, unit, evolution)
+    let_happen(happening, unit, evolution)
     return new_order(customer)
 
 
@@ -64,6 +68,17 @@ def not_on_whatsapp(tenants: Tenants) -> Customer:
     real = tenants.customer()
     # The fake, as WhatsApp, knows no number that ends so.
     return Customer(phone=f"{real.phone[:-4]}0000", name=real.name)
+
+
+@given(
+    "a customer whom WhatsApp knows without the ninth digit",
+    "um cliente que o WhatsApp conhece sem o nono dígito",
+    target_fixture="customer",
+)
+def without_ninth_digit(tenants: Tenants) -> Customer:
+    real = tenants.customer()
+    # In Minas Gerais, as everywhere but around São Paulo, the ids of old accounts have eight digits, the first of them 7 to 9.
+    return Customer(phone=f"553198{real.phone[6:]}", name=real.name)
 
 
 @given("a message for the customer", "uma mensagem para o cliente", target_fixture="order")
@@ -84,6 +99,61 @@ def provider_forgets(unit: Tenant, evolution: EvolutionControl) -> None:
 )
 def sends_at_once(count: int, unit: Tenant, order: dict[str, str], time_of_target: TargetTime) -> list[Answer]:
     return at_once([lambda: unit.member.post("/messages", order)] * count)
+
+
+@when(
+    "the unit sends another text with a key that {string}",
+    "a unidade envia outro texto com uma chave que {string}",
+    target_fixture="replay",
+)
+def sends_similar_key(kind: str, unit: Tenant, order: dict[str, str]) -> Answer:
+    key = order["clientMessageId"]
+    similar = {
+        "differs in its last letter": f"{key[:-1]}{'g' if key[-1] != 'g' else 'h'}",
+        "is in the other case": key.swapcase(),
+    }
+    if kind not in similar:
+        raise LookupError(f"{kind!r}: a similar key is one that {' or '.join(similar)}")
+    other = {"message": f"{order['message']}, another", "clientMessageId": similar[kind]}
+    return unit.member.post("/messages", order | other, waits=True)
+
+
+@when(
+    "the unit sends the same text once more, and that send {string}",
+    "a unidade envia o mesmo texto mais uma vez, e esse envio {string}",
+    target_fixture="sending",
+)
+def sends_twin(happening: str, unit: Tenant, order: dict[str, str], evolution: EvolutionControl) -> Answer:
+    let_happen(happening, unit, evolution, count=1)
+    return unit.member.post("/messages", order | {"clientMessageId": new_key()}, waits=True)
+
+
+@when(
+    "the unit sends the customer a message while the database loses what is committed",
+    "a unidade envia uma mensagem ao cliente enquanto o banco de dados perde o que é gravado",
+    target_fixture="sending",
+)
+def sends_without_database(unit: Tenant, order: dict[str, str], operations: Operations) -> Answer:
+    with operations.database("loses-commits"):
+        return unit.member.post("/messages", order, waits=True)
+
+
+@when(
+    "the super_admin sends the customer the message in the unit's name",
+    "o super_admin envia a mensagem ao cliente em nome da unidade",
+    target_fixture="sending",
+)
+def super_admin_sends(unit: Tenant, order: dict[str, str], super_admin: Member) -> Answer:
+    return super_admin.post("/messages", order | {"unitId": unit.id}, waits=True)
+
+
+@when(
+    "the super_admin sends the customer the message and names no unit",
+    "o super_admin envia a mensagem ao cliente sem citar unidade",
+    target_fixture="answer",
+)
+def super_admin_names_none(order: dict[str, str], super_admin: Member) -> Answer:
+    return super_admin.post("/messages", order | {"clientMessageId": new_key()}, waits=True)
 
 
 @when("the unit sends another text with the same key", "a unidade envia outro texto com a mesma chave", target_fixture="replay")
@@ -127,13 +197,13 @@ def sends_long(length: int, unit: Tenant, customer: Customer) -> Answer:
 
 
 @when(
-    "the unit sends the message to the customer's number as people write it",
-    "a unidade envia a mensagem ao número do cliente como as pessoas o escrevem",
+    "the unit sends the message to the customer's number as people write it, {string}",
+    "a unidade envia a mensagem ao número do cliente como as pessoas o escrevem, {string}",
     target_fixture="sending",
 )
-def sends_formatted(unit: Tenant, order: dict[str, str], customer: Customer) -> Answer:
-    digits = customer.phone
-    written = f"+{digits[:2]} ({digits[2:4]}) {digits[4:9]}-{digits[9:]}"
+def sends_formatted(form: str, unit: Tenant, order: dict[str, str], customer: Customer) -> Answer:
+    national = written_nationally(customer)
+    written = {"with the country": f"+{customer.phone[:2]} {national}", "without the country": national}[form]
     return unit.member.post("/messages", order | {"phone": written}, waits=True).expect(200)
 
 
@@ -203,6 +273,35 @@ def second_call_later(seconds: int, unit: Tenant, evolution: EvolutionControl, e
     if gap < seconds:
         raise Mismatch("time between the two calls", expected=f"at least {seconds} s", seen=f"{gap:.3f} s")
     evidence("time between the two calls", round(gap, 3), "s")
+
+
+@then("the three calls were not made at once", "as três chamadas não foram feitas de uma vez")
+def calls_apart(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
+    moments = [float(call["monotonic"]) for call in calls_to_send(evolution, unit)]
+    same("calls to the provider to send", expected=ATTEMPTS, seen=len(moments))
+    if moments[-1] - moments[0] < WAITS_S:
+        what = "time from the first call to the third"
+        raise Mismatch(what, expected=f"at least {WAITS_S:g} s", seen=f"{moments[-1] - moments[0]:.3f} s")
+    evidence("time from the first call to the third", round(moments[-1] - moments[0], 3), "s")
+
+
+@then("the send is an error, and nothing went out", "o envio é um erro, e nada saiu")
+def error_and_nothing(sending: Answer, unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
+    sending.expect(500, 503)
+    same("calls to the provider to send", expected=0, seen=len(calls_to_send(evolution, unit)))
+    evidence("answer to a send that could not be stored", sending.status)
+
+
+@then(
+    "however long one waits, that message is not shown as sent", "por mais que se espere, essa mensagem não aparece como enviada"
+)
+def never_sent(unit: Tenant, sending: Answer, evolution: EvolutionControl, time_of_target: TargetTime, evidence: Observe) -> None:
+    elapse(time_of_target, SETTLES_WITHIN_S)
+    evolution.quiesce()
+    status = status_of(unit, sending)
+    if status in SENT:
+        raise Mismatch("status of a message that never went out", expected="unknown or failed", seen=status)
+    evidence("status shown in the end", status)
 
 
 @then(
@@ -311,7 +410,9 @@ def all_one(
     evidence: Observe,
 ) -> None:
     for answer in sendings:
-        answer.expect(200, 202, 409)
+        if answer.expect(200, 202, 409).status == 409 and not answer.headers.get("retry-after", "").isdigit():
+            seen = answer.headers.get("retry-after")
+            raise Mismatch("Retry-After of a 409", expected="seconds", seen=seen, request_id=answer.request_id)
     ids = {answer.identifier("internalId") for answer in sendings if answer.status != 409}
     same("messages", expected=1, seen=len(ids))
     evolution.quiesce()
@@ -355,6 +456,16 @@ def refused_input(answer: Answer, unit: Tenant, evolution: EvolutionControl, evi
     answer.expect(400, 422)
     same("sends of the unit", expected=0, seen=len(evolution.ledger(instance=unit.instance)))
     evidence("answer to bad input", answer.status)
+
+
+@then("the answer is a refusal, and the customer got nothing more", "a resposta é uma recusa, e o cliente não recebeu mais nada")
+def refused_and_nothing_more(
+    answer: Answer, unit: Tenant, customer: Customer, order: dict[str, str], evolution: EvolutionControl, evidence: Observe
+) -> None:
+    answer.expect(400, 403, 422)
+    evolution.quiesce()
+    same("texts the customer got", expected=[order["message"]], seen=texts_to(evolution, unit, customer))
+    evidence("answer without a unit", answer.status)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -424,8 +535,18 @@ def new_order(customer: Customer) -> dict[str, str]:
     return {
         "phone": customer.phone,
         "message": f"Your order {secrets.token_hex(4)} is ready ✅",
-        "clientMessageId": secrets.token_hex(12),
+        "clientMessageId": new_key(),
     }
+
+
+def written_nationally(customer: Customer) -> str:
+    """The number without its country, as people write it."""
+    return f"({customer.phone[2:4]}) {customer.phone[4:9]}-{customer.phone[9:]}"
+
+
+def new_key() -> str:
+    """A key of a client, longer than a UUID."""
+    return f"order-{secrets.token_hex(16)}"
 
 
 def calls_to_send(evolution: EvolutionControl, unit: Tenant) -> list[dict[str, Any]]:
@@ -461,7 +582,7 @@ def shown_as_it_is(unit: Tenant, sending: Answer, customer: Customer, evolution:
     return status
 
 
-def _let_happen(happening: str, unit: Tenant, evolution: EvolutionControl, **scope: Any) -> None:
+def let_happen(happening: str, unit: Tenant, evolution: EvolutionControl, **scope: Any) -> None:
     if happening not in HAPPENINGS:
         raise LookupError(f"{happening!r}: what may happen to a send is one of {', '.join(HAPPENINGS)}")
     fault, options = HAPPENINGS[happening]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
@@ -13,12 +13,13 @@ from features.recording import Observe
 from features.steps import given, then, when
 from features.steps.campaigns import COUNTS, Mailing, counts_of, new_campaign
 from features.steps.messaging import sends_to
-from features.steps.outbound import calls_to_send, elapse
+from features.steps.outbound import calls_to_send, elapse, let_happen
 from features.tenants import Customer, Tenant, Tenants
 from features.timing import TargetTime
 from harness.evolution.client import EvolutionControl
 
 SETTLES_S = 400.0
+SAO_PAULO = timezone(timedelta(hours=-3))
 
 
 @given("{int} campaigns for {int} customers each", "{int} campanhas para {int} clientes cada", target_fixture="mailings")
@@ -60,7 +61,8 @@ def campaign_named_twice(count: int, unit: Tenant, tenants: Tenants) -> Mailing:
 )
 def campaign_later(count: int, minutes: int, unit: Tenant, tenants: Tenants, time_of_target: TargetTime) -> Mailing:
     customers = tuple(tenants.customer() for _ in range(count))
-    begins = (time_of_target.now() + timedelta(minutes=minutes)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    # As people in São Paulo mean it: without its zone this moment would have been hours ago.
+    begins = (time_of_target.now() + timedelta(minutes=minutes)).astimezone(SAO_PAULO).isoformat(timespec="seconds")
     text = f"Later: {secrets.token_hex(4)}"
     order = {
         "name": "later",
@@ -70,6 +72,20 @@ def campaign_later(count: int, minutes: int, unit: Tenant, tenants: Tenants, tim
     }
     made = unit.member.post("/api/campaigns", order).expect(201)
     return Mailing(id=made.identifier("id"), text=text, customers=customers)
+
+
+@given(
+    "a campaign for {int} customers, each of whom it must reach",
+    "uma campanha para {int} clientes, que tem de alcançar cada um",
+    target_fixture="mailing",
+)
+def campaign_at_least_once(count: int, unit: Tenant, tenants: Tenants) -> Mailing:
+    return new_campaign(unit, tuple(tenants.customer() for _ in range(count)), deliveryPolicy="at_least_once")
+
+
+@given("the campaign's first send {string}", "o primeiro envio da campanha {string}")
+def first_send(happening: str, unit: Tenant, mailing: Mailing, evolution: EvolutionControl) -> None:
+    let_happen(happening, unit, evolution, number=mailing.customers[0].phone, count=1)
 
 
 @given("one send of the campaign fails without an answer", "um envio da campanha falha sem resposta")
@@ -130,6 +146,23 @@ def act_on(act: str, unit: Tenant, mailing: Mailing, evolution: EvolutionControl
 )
 def throttled(seconds: int, unit: Tenant, evolution: EvolutionControl) -> None:
     evolution.inject("rate-limited", instance=unit.instance, route="message/sendText", seconds=seconds, count=1)
+
+
+@when(
+    "the unit's next send to the customer is answered with 429 for {int} seconds",
+    "o próximo envio da unidade ao cliente é respondido com 429 por {int} segundos",
+)
+def customer_throttled(seconds: int, unit: Tenant, customer: Customer, evolution: EvolutionControl) -> None:
+    evolution.inject(
+        "rate-limited", instance=unit.instance, route="message/sendText", number=customer.phone, seconds=seconds, count=1
+    )
+
+
+@when("its manager tries to go on with the campaign all the same", "o gerente dela tenta continuar a campanha mesmo assim")
+def tries_to_go_on(unit: Tenant, mailing: Mailing) -> None:
+    for act in ("resume", "dispatch"):
+        # What is answered is the backend's own choice; what counts is that nothing goes out.
+        unit.member.post(f"/api/campaigns/{mailing.id}/{act}")
 
 
 @when("its manager orders a campaign for nobody", "o gerente dela pede uma campanha para ninguém", target_fixture="answer")

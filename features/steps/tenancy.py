@@ -22,9 +22,11 @@ import httpx
 
 from features.backend import Answer, Backend
 from features.expectations import Mismatch, becomes, same
+from features.provider import Courier
 from features.recording import Observe
 from features.steps import given, then, when
 from features.steps.campaigns import Mailing, new_campaign
+from features.steps.deliveries import acknowledge
 from features.tenants import Customer, Tenant, Tenants, digits_in
 from features.timing import TargetTime
 from harness.evolution.client import EvolutionControl
@@ -378,6 +380,56 @@ def unchanged(pair: Pair, evidence: Observe) -> None:
         gone = sorted(before.holdings - now.holdings)
         same("what the unit held before and no longer holds so", expected=[], seen=gone)
     evidence("things that were there before and are unchanged", sum(len(before.holdings) for before in pair.before))
+
+
+@when(
+    "the unit's events are watched while a message is read, and first the second unit and then the unit is logged out",
+    "os eventos da unidade são acompanhados enquanto uma mensagem é lida, e saem a segunda unidade e depois ela",
+    target_fixture="watched",
+)
+def watch_one_unit(
+    unit: Tenant,
+    second_unit: Tenant,
+    customer: Customer,
+    api: Backend,
+    courier: Courier,
+    evolution: EvolutionControl,
+    time_of_target: TargetTime,
+) -> list[str]:
+    evolution.inject("no-ack", instance=unit.instance)
+    sending = unit.member.post("/messages", {"phone": customer.phone, "message": "watched"}, waits=True).expect(200)
+    with Watching(api, unit) as watching:
+        watching.await_open()
+
+        def await_event(name: str) -> None:
+            becomes(
+                time_of_target.pace,
+                lambda: watching.events_after(0),
+                lambda names: name in names,
+                within_s=EVENT_S,
+                what="events that the unit sees",
+                expected=f"an event named {name}",
+            )
+
+        evolution.close(second_unit.instance, 401)
+        evolution.quiesce()
+        acknowledge(courier, unit, sending.text("messageId"), customer, "READ")
+        await_event("message-status")
+        same(
+            "events about the connection, before anything happened to it",
+            expected=0,
+            seen=watching.events_after(0).count("status"),
+        )
+        evolution.close(unit.instance, 401)
+        await_event("status")
+        return list(watching.lines)
+
+
+@then("it was told of both, and of nothing of the second unit", "ela soube de ambas as coisas, e de nada da segunda unidade")
+def told_of_both(watched: list[str], second_unit: Tenant, evidence: Observe) -> None:
+    if second_unit.id in "\n".join(watched):
+        raise Mismatch("the stream of a unit's events", expected="nothing of the second unit", seen="its id")
+    evidence("events", len(_names_of(watched)))
 
 
 class Watching:

@@ -33,7 +33,20 @@ Feature: Who may do what
   Scenario: A refresh token is good for one use
     Given a unit that has never connected WhatsApp
     When the manager's refresh token is used twice
-    Then the first use gives two new tokens, the second none
+    Then the first use gives two new tokens that work, the second none
+    And only a refresh token renews anything
+
+  @id:refresh-token-expires @security @lets-hours-pass
+  Scenario: A refresh token lives for seven days
+    Given a unit that has never connected WhatsApp
+    And the manager's refresh token
+    When the life of a refresh token is over
+    Then that refresh token is refused
+
+  @id:long-password @security
+  Scenario: A long password counts to its end
+    Given a unit that has never connected WhatsApp
+    Then a long password counts to its end
 
   @id:access-token-expires @security @lets-hours-pass
   Scenario: An access token lives for fifteen minutes
@@ -73,6 +86,14 @@ Feature: Who may do what
     Then the contacts come in pages of 3, each once
     And a page of 101 is refused, or no longer than 100
 
+  @id:everything-in-pages @core
+  Scenario: Conversations, messages and campaigns come in pages
+    Given a unit that is connected to WhatsApp
+    And 7 conversations, 5 messages in the newest of them, and 4 campaigns of the unit
+    Then the unit's conversations come in pages of 3, each once
+    And the unit's messages come in pages of 2, each once
+    And the unit's campaigns come in pages of 2, each once
+
   @id:one-number-one-contact @core
   Scenario: One number is one contact
     Given a unit that has never connected WhatsApp
@@ -83,3 +104,8 @@ Feature: Who may do what
   Scenario: Nothing that is asked brings the server down
     Given a unit that has never connected WhatsApp
     Then no odd request is answered with an error of the server's own
+
+  @id:refusals-have-a-form @core
+  Scenario: A refusal says what is wrong, and can be found in the log
+    Given a unit that has never connected WhatsApp
+    Then every refusal says what is wrong, and under which id it is logged

@@ -15,3 +15,11 @@ Feature: Tenants do not see each other
     Then nothing was written, sent or created in the other unit
     And without signing in every route is refused
     And both units are as they were before
+
+  @id:events-of-the-unit-alone @core @security
+  Scenario: A unit is told what happens to its messages and its connection
+    Given a unit that is connected to WhatsApp
+    And a second unit that is connected to WhatsApp
+    And a customer who has never written
+    When the unit's events are watched while a message is read, and first the second unit and then the unit is logged out
+    Then it was told of both, and of nothing of the second unit

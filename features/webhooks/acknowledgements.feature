@@ -60,3 +60,12 @@ Feature: How far a message has come
     And a customer who has never written
     When the unit sends a message that is acknowledged as read before the provider answers
     Then the message is shown as read
+
+  @id:acknowledgement-of-another-unit @core @security
+  Scenario: What another unit's provider acknowledges is not the unit's message
+    Given a unit that is connected to WhatsApp
+    And a second unit that is connected to WhatsApp
+    And a customer who has never written
+    And a message that the unit has sent to the customer
+    When the acknowledgement READ of that message arrives for the second unit
+    Then the message is still shown as sent

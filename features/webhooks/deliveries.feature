@@ -113,6 +113,7 @@ Feature: What the provider delivers
       | longer                    |
       | shorter                   |
       | written in the other case |
+      | another unit's            |
 
   @id:rotated-secret-expires @security @lets-hours-pass
   Scenario: A rotated secret is valid for a while, and no longer
