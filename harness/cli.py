@@ -305,7 +305,7 @@ def gate(
     if context.invoked_subcommand is not None:
         return 0
     from harness.gate_run import GateRun
-    from harness.release_gate import run_gate
+    from harness.release_gate import refuse_unknown, run_gate
 
     given = {
         name: context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT for name in ("database", "policy_name")
@@ -317,6 +317,7 @@ def gate(
         database=database if given["database"] else "",
         policy_name=policy_name if given["policy_name"] else "",
     )
+    refuse_unknown(planned.database)
     teller = output.teller(planned.policy)
     with _run_directory(out) as directory:
         show = _Show(teller.console, total=len(planned.items))

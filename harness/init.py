@@ -170,6 +170,7 @@ def _places(found: Found, *, drafted: bool) -> Iterator[str]:
         yield f"expected = {_q(EXPECTED_FILE)}"
     else:
         yield 'expected = "seed"  # the shipped one; `golive init --database URL --force` drafts one from a database'
+    yield '# datastore = "app.store:open_store"  # the application\'s own, for what an upsert does: see docs/release.md'
     yield _line(
         "migration", found.migration, '"migrations/release.sql"', "takes the schema from before the release to the one after"
     )
@@ -219,8 +220,8 @@ def _demands(found: Found, *, drafted: bool) -> Iterator[str]:
         if family == "schema" and drafted and not found.speaks_seed:
             yield f"  {', '.join(_q(item) for item in sorted(_KEPT_FROM_SEED))},"
             yield '  # "schema.*",  # has the columns of the WhatsApp integration; this database has other tables'
-        elif family == "imports" and not found.python:
-            yield '  # "imports.*",  # is for Python, and no package was found here'
+        elif family in ("imports", "datastore") and not found.python:
+            yield f'  # "{family}.*",  # is for Python, and no package was found here'
         else:
             yield f"  {_q(f'{family}.*')},"
     yield "]"

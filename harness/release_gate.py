@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gate.facts.flow import FlowObservations
     from harness.reference import ReferenceSystem
 
-__all__ = ["run_gate", "subject_of"]
+__all__ = ["refuse_unknown", "run_gate", "subject_of"]
 
 FACT_TIMEOUT_S = 120.0
 OPENED_HERE = ("embedded", "memory", "auto", "sqlite://")
@@ -125,22 +125,25 @@ def run_gate(
         return outcomes
 
 
+def refuse_unknown(database: str) -> None:
+    """Raises UsageError, before anything runs, for what can be no database that is looked at here; an empty one is none."""
+    if database:
+        try:
+            _given(database)
+        except GateError as error:
+            raise UsageError(str(error)) from None
+
+
 def _given(database: str) -> Database | None:
     """A database by URL, which each check reads for itself and says why it cannot; None for one that is opened here.
 
-    Raises UsageError where no database is named at all.
+    Raises GateError where no database is named at all, or one of a kind that cannot be looked at.
     """
     if not database:
-        raise UsageError(
-            "no database was given; set the variable that database.url_from names (DATABASE_URL), or give --database"
-        )
+        raise GateError("no database was given; set the variable that database.url_from names (DATABASE_URL), or give --database")
     if database in OPENED_HERE or database.startswith("docker:"):
         return None
-    try:
-        backend = backend_of(database)
-    except GateError as error:
-        raise UsageError(str(error)) from None
-    return Database(url=database, backend=backend, origin="given", server_version="")
+    return Database(url=database, backend=backend_of(database), origin="given", server_version="")
 
 
 def _migrate(opened: Database, release: Release | None) -> None:

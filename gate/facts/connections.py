@@ -53,9 +53,17 @@ def with_database(url: str, name: str) -> str:
 
 
 def postgres_address(url: str) -> str:
-    """The URL in the form that libpq takes: without a driver's name, and without options that only drivers know."""
+    """The URL in the form that libpq takes: without a driver's name, and without options that only drivers know.
+
+    An address of a pooler carries some of Prisma's or of asyncpg's (`pgbouncer`, `connection_limit`, `schema`).
+    """
+    from psycopg import pq
+
     parts = _split(url)
-    return urlunsplit(parts._replace(scheme="postgresql"))
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    # As they stand: what is quoted in there stays so.
+    options = [option for option in parts.query.split("&") if option.partition("=")[0] in known or option == "ssl=true"]
+    return urlunsplit(parts._replace(scheme="postgresql", query="&".join(options)))
 
 
 # Connections that stand for a URL of their own, see `held`.
@@ -89,7 +97,8 @@ def held(url: str) -> Iterator[str]:
 def postgres(url: str, *, read_only: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection[Any]]:
     """A connection to Postgres whose statements may take 10 s. Raises GateError in one line, never with a password.
 
-    Nothing is set for the session, so that it also works through a pooler in transaction mode.
+    Nothing but that is set for the session, so that it also works through a pooler in transaction mode: the encoding, where the
+    database knows none.
     """
     import psycopg
 
@@ -110,6 +119,9 @@ def postgres(url: str, *, read_only: bool = False, autocommit: bool = False) -> 
     except psycopg.ProgrammingError:
         raise GateError("the database URL cannot be understood; write postgresql://user@host:port/name") from None
     with connection:
+        if connection.info.encoding == "ascii":
+            # What the server calls SQL_ASCII may be anything: each byte is a letter then, and every name can be read.
+            connection.pgconn.exec_(b"SET client_encoding = LATIN1")
         if read_only:
             connection.read_only = True
         try:

@@ -1,8 +1,8 @@
 """What a datastore does when it is written to: seen on a throw-away database, by a second pair of eyes.
 
 The application's own store is opened through a factory, `Subject.datastore`: `factory(url) -> Store`; one that is named by an
-import string runs in a clean interpreter. Where none is named, the database's own upsert is looked at. Whatever the store says
-it has written is looked for with a connection of the gate's own, so that a store that swaps its database in silence is found.
+import string runs in a clean interpreter. Whatever the store says it has written is looked for with a connection of the gate's
+own, so that a store that swaps its database in silence is found.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Race:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datastore:
-    """What was observed. `own` is False when the database's own upsert stood in for the application's.
+    """What was observed.
 
     configured: what the URL names. declared: what the store says it uses. server: the version of what answers there.
     first, second: values that the gate itself found after the first and the second write of one key. `upsert_error` is what the
@@ -71,7 +71,6 @@ class Datastore:
     race is None on SQLite, which has one writer at a time.
     """
 
-    own: bool
     configured: Backend
     declared: str
     server: str
@@ -89,13 +88,13 @@ class Datastore:
 
 def read(subject: Subject) -> Datastore:
     """Writes into a throw-away database of the kind that the subject's URL names. Raises GateError when it could not look."""
+    if not subject.datastore:
+        raise GateError("the application's datastore was not named; name the factory of its store in database.datastore")
     backend = backend_of(subject.database_url)
     with _scratch(subject, backend) as database:
-        if not subject.datastore:
-            return observe(_SqlStore, database.url, own=False)
         if callable(subject.datastore):
             try:
-                return observe(subject.datastore, database.url, own=True)
+                return observe(subject.datastore, database.url)
             except Exception as raised:
                 raise GateError(f"the datastore: {_said(raised)}") from raised
         found = ask(
@@ -115,7 +114,7 @@ def answer(question: dict[str, Any]) -> None:
     """The part of `read` that runs in a clean interpreter."""
     module, _, attribute = question["factory"].partition(":")
     try:
-        found = observe(getattr(importlib.import_module(module), attribute), question["url"], own=True)
+        found = observe(getattr(importlib.import_module(module), attribute), question["url"])
         reply = {name: getattr(found, name) for name in Datastore.__slots__ if name != "race"}
         reply["race"] = {"values": found.race.values, "error": found.race.error} if found.race is not None else None
     except Exception as raised:
@@ -125,7 +124,7 @@ def answer(question: dict[str, Any]) -> None:
     os._exit(0)
 
 
-def observe(factory: Callable[[str], Store], url: str, *, own: bool) -> Datastore:
+def observe(factory: Callable[[str], Store], url: str) -> Datastore:
     """Opens a store on the throw-away database `url` and writes. Raises what the factory raises."""
     store = factory(url)
     try:
@@ -144,7 +143,6 @@ def observe(factory: Callable[[str], Store], url: str, *, own: bool) -> Datastor
         stray = tuple(store.read("key-never-written"))
         race = _race(factory, store, url) if backend_of(url) == "postgresql" else None
         return Datastore(
-            own=own,
             configured=backend_of(url),
             declared=store.backend,
             server=_server(url),
@@ -240,7 +238,7 @@ def _scratch(subject: Subject, backend: Backend) -> Iterator[ThrowawayDatabase]:
             yield database
         return
     with throwaway.on_postgres(subject.scratch_url or subject.database_url) as database:
-        for script in (subject.baseline, subject.migration) if subject.datastore else ():
+        for script in (subject.baseline, subject.migration):
             if script is not None:
                 database.execute(_text(script))
         yield database
@@ -256,7 +254,6 @@ def _text(script: Path) -> str:
 def _from_json(found: dict[str, Any]) -> Datastore:
     race = found["race"]
     return Datastore(
-        own=found["own"],
         configured=found["configured"],
         declared=found["declared"],
         server=found["server"],
@@ -271,29 +268,3 @@ def _from_json(found: dict[str, Any]) -> Datastore:
 
 def _said(raised: BaseException) -> str:
     return f"{type(raised).__name__}: {' '.join(str(raised).split())}"
-
-
-class _SqlStore:
-    """The database's own upsert, on a table of the gate's own."""
-
-    table, key_column, value_column = "gate_probe", "key", "value"
-
-    def __init__(self, url: str) -> None:
-        self._database = ThrowawayDatabase(url=url)
-        self.backend = self._database.backend
-        self._database.execute("CREATE TABLE IF NOT EXISTS gate_probe (key text PRIMARY KEY, value text NOT NULL)")
-
-    def upsert(self, key: str, value: str) -> None:
-        statement = "INSERT INTO gate_probe (key, value) VALUES ({0}, {0}) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        if self.backend == "sqlite":
-            with sqlite(self._database.url) as connection:
-                connection.execute(statement.format("?"), (key, value))
-        else:
-            with postgres(self._database.url) as server:
-                server.execute(statement.format("%s").encode(), (key, value))
-
-    def read(self, key: str) -> list[str]:
-        return list(_values(self._database.url, self, key))
-
-    def close(self) -> None:
-        """Every statement had a connection of its own."""

@@ -24,7 +24,6 @@ def run(datastore: Datastore) -> Iterator[Evidence]:
         raise Failure(f"what the store wrote is not in the {datastore.configured} database that its URL names: it went elsewhere")
     yield Evidence(label="datastore", value=datastore.server)
     yield Evidence(label="embedded", value=datastore.embedded)
-    yield Evidence(label="upsert", value="the application's own" if datastore.own else "the database's own")
 
 
 @run.breaks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from gate.errors import GateError
+from gate.facts import catalog
 from gate.facts.connections import backend_of, postgres, postgres_address, shown, sqlite, with_database
 
 PASSWORD = "s3cr3t%2Fp%40ss"
@@ -50,6 +52,8 @@ def test_a_shown_url_has_no_password(url: str) -> None:
 
 def test_the_driver_is_taken_off_and_the_database_exchanged() -> None:
     assert postgres_address("postgresql+psycopg://app@host/shop?sslmode=disable") == "postgresql://app@host/shop?sslmode=disable"
+    pooled = "postgresql://app@host:6543/shop?pgbouncer=true&sslmode=require&connection_limit=1&schema=public&options=-c%20a%3Db"
+    assert postgres_address(pooled) == "postgresql://app@host:6543/shop?sslmode=require&options=-c%20a%3Db"
     assert with_database("postgresql://app@host:5/shop?a=b", "other") == "postgresql://app@host:5/other?a=b"
 
 
@@ -143,7 +147,22 @@ def test_each_way_of_not_connecting_has_its_own_advice_and_never_the_password(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://[::1/shop", "postgresql://host/shop?no_such_option=1"])
+@pytest.mark.parametrize("url", ["postgresql://[::1/shop", "postgresql://host/shop?connect_timeout=%zz"])
 def test_a_url_that_cannot_be_understood_says_how_to_write_one(url: str) -> None:
     with pytest.raises(GateError, match="write postgresql://user@host:port/name"), postgres(url):
         pytest.fail("there is no connection")
+
+
+@pytest.mark.postgres
+def test_a_database_that_knows_no_encoding_is_read_letter_by_letter(postgres_url: str) -> None:
+    name = f"ascii_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres_address(postgres_url), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'".encode())
+        try:
+            url = with_database(postgres_url, name)
+            with psycopg.connect(postgres_address(url), autocommit=True) as connection:
+                connection.pgconn.exec_(b'CREATE TABLE "caf\xe9" ("a\xe7\xe3o" text DEFAULT \'\xe9\')')
+            found = catalog.snapshot(url, "public")
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    assert {table: list(found.tables[table].columns) for table in found.tables} == {"café": ["ação"]}

@@ -14,6 +14,7 @@ from gate.facts import datastore, throwaway
 from gate.facts.datastore import Datastore, Store
 from gate.facts.expected import load
 from gate.facts.subject import Subject
+from gate.tests.worlds.sample_backend.store import contacts
 
 
 class Rows:
@@ -40,7 +41,7 @@ class Rows:
 
 def observed(postgres_url: str, factory: Callable[[str], Store]) -> Datastore:
     with throwaway.on_postgres(postgres_url) as database:
-        return datastore.observe(factory, database.url, own=True)
+        return datastore.observe(factory, database.url)
 
 
 @pytest.mark.postgres
@@ -59,19 +60,24 @@ def test_a_store_that_looks_first_is_refused_by_a_unique_key(postgres_url: str) 
 
 
 @pytest.mark.postgres
-def test_the_databases_own_upsert_holds_under_two_writers(postgres_url: str) -> None:
-    found = datastore.read(Subject(schema=load("seed"), database_url=postgres_url))
+def test_a_store_that_upserts_holds_under_two_writers(postgres_url: str) -> None:
+    found = datastore.read(Subject(schema=load("seed"), database_url=postgres_url, datastore=contacts))
     assert found.race is not None
     assert (found.race.values, found.race.error) == (("after",), "")
-    assert (found.own, found.declared, found.configured) == (False, "postgresql", "postgresql")
+    assert (found.declared, found.configured) == ("postgresql", "postgresql")
     assert found.server.startswith("PostgreSQL ")
 
 
-def test_the_databases_own_upsert_on_sqlite_has_no_second_writer() -> None:
-    found = datastore.read(Subject(schema=load("seed"), database_url="sqlite://"))
+def test_on_sqlite_there_is_no_second_writer() -> None:
+    found = datastore.read(Subject(schema=load("seed"), database_url="sqlite://", datastore=contacts))
     assert found.race is None
     assert found.embedded
     assert found.server.startswith("SQLite ")
+
+
+def test_no_store_of_the_application_is_no_answer() -> None:
+    with pytest.raises(GateError, match=r"name the factory of its store in database\.datastore"):
+        datastore.read(Subject(schema=load("seed"), database_url="sqlite://"))
 
 
 @pytest.mark.process
