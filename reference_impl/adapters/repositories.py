@@ -59,6 +59,19 @@ def _given(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name)
 
 
+def _able_users() -> sa.Select[Any]:
+    """Users, of whom nobody is active whose unit is not."""
+    table, units = schema.users, schema.units
+    unit_works = sa.or_(table.c.unit_id.is_(None), sa.exists().where(units.c.id == table.c.unit_id, units.c.is_active))
+    shown = [column for column in _columns(table, User) if column.name != "is_active"]
+    return sa.select(*shown, sa.and_(table.c.is_active, unit_works).label("is_active"))
+
+
+@functools.cache
+def _user_with_id() -> sa.Select[Any]:
+    return _able_users().where(schema.users.c.id == _given("value"))
+
+
 @functools.cache
 def _connection_where(column: str, lock: bool) -> sa.Select[Any]:
     table = schema.unit_whatsapp_connections
@@ -176,10 +189,10 @@ class Users(_Repository):
         return await self._one(User, statement)
 
     async def by_email(self, email: str) -> User | None:
-        return await self._one(User, self._able().where(sa.func.lower(self._table.c.email) == email.lower()))
+        return await self._one(User, _able_users().where(sa.func.lower(self._table.c.email) == email.lower()))
 
     async def get(self, user_id: UUID) -> User | None:
-        return await self._one(User, self._able().where(self._table.c.id == user_id))
+        return await self._one(User, _user_with_id(), {"value": user_id})
 
     async def newest_first(self) -> list[User]:
         table = self._table
@@ -187,13 +200,6 @@ class Users(_Repository):
 
     async def any_exists(self) -> bool:
         return (await self._connection.execute(sa.select(self._table.c.id).limit(1))).first() is not None
-
-    def _able(self) -> sa.Select[Any]:
-        """Users, of whom nobody is active whose unit is not."""
-        table, units = self._table, schema.units
-        unit_works = sa.or_(table.c.unit_id.is_(None), sa.exists().where(units.c.id == table.c.unit_id, units.c.is_active))
-        shown = [column for column in _columns(table, User) if column.name != "is_active"]
-        return sa.select(*shown, sa.and_(table.c.is_active, unit_works).label("is_active"))
 
 
 class RefreshTokens(_Repository):

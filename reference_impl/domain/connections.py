@@ -19,6 +19,7 @@ __all__ = [
     "instance_name",
     "is_degraded",
     "is_outdated",
+    "unit_of_instance",
 ]
 
 SUBSCRIBED_EVENTS: Final = ("CONNECTION_UPDATE", "QRCODE_UPDATED", "MESSAGES_UPSERT", "MESSAGES_UPDATE", "SEND_MESSAGE")
@@ -30,6 +31,15 @@ _CLOSE_REASONS: Final = {401: "logged_out", 403: "banned"}
 def instance_name(unit_id: UUID) -> str:
     """The provider's name for the unit's instance; derived, so that no caller can choose another's."""
     return f"unit_{unit_id}"
+
+
+def unit_of_instance(name: str) -> UUID | None:
+    """The unit whose instance has this name; None for a name that no unit's instance has."""
+    try:
+        unit_id = UUID(name.removeprefix("unit_"))
+    except ValueError:
+        return None
+    return unit_id if instance_name(unit_id) == name else None
 
 
 class EventKind(enum.StrEnum):

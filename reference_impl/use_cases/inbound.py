@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
+from reference_impl.domain.connections import unit_of_instance
 from reference_impl.domain.errors import BackendError, InvalidProviderError, NotFoundError, ThrottledError, UnstorableError
+from reference_impl.domain.invariants import existing
 from reference_impl.domain.limits import SlidingWindow
 from reference_impl.domain.phones import phone_variants
 from reference_impl.domain.records import Connection, Message
@@ -51,6 +53,9 @@ class Receipt:
     warning: Literal["no_instance", "unknown_instance", "quarantined"] | None = None
     duplicate: bool = False
     refused: bool = False
+
+
+_UNKNOWN_INSTANCE: Final = Receipt(warning="unknown_instance")
 
 
 @dataclass(slots=True)
@@ -106,25 +111,16 @@ class InboundMessages:
             return Receipt(warning="no_instance")
         except MalformedEventError as error:
             return await self._quarantine_unread(provider, secret, body, str(error), len(body))
-        async with self._store.unit_of_work(None) as work:
-            connection, now = await work.connections.by_instance(envelope.instance, provider), work.now
         label = envelope.event if is_known_event(envelope.event) else "unknown"
-        if connection is None:
-            self._metrics.count("webhooks", event=label, outcome="unknown_instance")
+        unit_id = unit_of_instance(envelope.instance)
+        receipt = await self._process(unit_id, secret, envelope, body) if unit_id is not None else _UNKNOWN_INSTANCE
+        if receipt.warning == "unknown_instance":
             self._metrics.count("unknown_instance")
             _log.warning("webhook for an instance that is not known", extra={"webhook_event": label})
-            return Receipt(warning="unknown_instance")
-        if not self._is_secret_of(connection, secret, now):
-            self._metrics.count("webhooks", event=label, outcome="wrong_secret")
-            _log.warning("webhook with a wrong secret", extra={"unit_id": str(connection.unit_id)})
-            wait = self._wrong_secrets.wait_s(envelope.instance, self._clock.monotonic())
-            if wait > 0:
-                raise ThrottledError("Too many wrong secrets", retry_after_s=wait)
-            self._wrong_secrets.note(envelope.instance, self._clock.monotonic())
-            return Receipt(refused=True)
-        receipt = await self._process(connection, envelope, body)
         outcome = receipt.warning or ("duplicate" if receipt.duplicate else "processed")
-        self._metrics.count("webhooks", event=label, outcome=outcome)
+        self._metrics.count("webhooks", event=label, outcome="wrong_secret" if receipt.refused else outcome)
+        if receipt.refused:
+            self._refuse(envelope.instance, unit_id)
         return receipt
 
     async def replay_all(self, limit: int) -> list[UUID]:
@@ -146,11 +142,14 @@ class InboundMessages:
             raise NotFoundError("Not found")
         try:
             envelope = parse_event(kept.body)
-            async with self._store.unit_of_work(None) as work:
-                connection = await work.connections.by_instance(envelope.instance, kept.provider)
-            if connection is None:
+            unit_id = unit_of_instance(envelope.instance)
+            if unit_id is None:
                 raise NotFoundError("Not found")
-            effects = await self._commit(connection, envelope)
+            effects = _Effects()
+            async with self._store.unit_of_work(unit_id) as work:
+                if await work.connections.by_instance(envelope.instance, kept.provider) is None:
+                    raise NotFoundError("Not found")
+                await self._apply(work, unit_id, envelope, effects)
         except (MalformedEventError, NoInstanceError, UnstorableError) as error:
             effects = _Effects(poison=[str(error)])
         async with self._store.unit_of_work(None) as work:
@@ -169,45 +168,60 @@ class InboundMessages:
         ]
         return any(matches)
 
-    async def _process(self, connection: Connection, envelope: Envelope, body: bytes) -> Receipt:
+    async def _process(self, unit_id: UUID, secret: str, envelope: Envelope, body: bytes) -> Receipt:
+        # Whoever sends it is judged in the transaction that stores it: a second one would cost as much again.
+        connection, effects = None, _Effects()
         try:
-            effects = await self._commit(connection, envelope)
+            async with self._store.unit_of_work(unit_id) as work:
+                connection = await work.connections.by_instance(envelope.instance, PROVIDER)
+                if connection is None:
+                    return _UNKNOWN_INSTANCE
+                if not self._is_secret_of(connection, secret, work.now):
+                    return Receipt(refused=True)
+                await self._apply(work, unit_id, envelope, effects)
         except (MalformedEventError, UnstorableError) as error:
             effects = _Effects(poison=[str(error)])
         except BackendError:
             raise
         except Exception:
             # The same bytes would fail again with every redelivery: kept for a person, they are not lost.
-            _log.exception("webhook could not be processed", extra={"unit_id": str(connection.unit_id)})
+            _log.exception("webhook could not be processed", extra={"unit_id": str(unit_id)})
             effects = _Effects(poison=["could not be processed"])
         if effects.poison:
+            connection = existing(connection, "nothing is read before it was found")
             await self._quarantine(connection, envelope.event, body, "; ".join(sorted(set(effects.poison))), len(body))
         await self._tell(effects)
         if effects.poison:
             return Receipt(warning="quarantined")
         return Receipt(duplicate=effects.seen_before > 0 and not effects.received)
 
-    async def _commit(self, connection: Connection, envelope: Envelope) -> _Effects:
-        effects = _Effects()
+    def _refuse(self, instance: str, unit_id: UUID | None) -> None:
+        """Notes a wrong secret. Raises ThrottledError after too many of them."""
+        _log.warning("webhook with a wrong secret", extra={"unit_id": str(unit_id)})
+        wait = self._wrong_secrets.wait_s(instance, self._clock.monotonic())
+        if wait > 0:
+            raise ThrottledError("Too many wrong secrets", retry_after_s=wait)
+        self._wrong_secrets.note(instance, self._clock.monotonic())
+
+    async def _apply(self, work: UnitOfWork, unit_id: UUID, envelope: Envelope, effects: _Effects) -> None:
+        """Stores what the delivery says. Raises MalformedEventError for an event that is not known."""
         if not is_known_event(envelope.event):
             raise MalformedEventError("event not known")
-        async with self._store.unit_of_work(connection.unit_id) as work:
-            match envelope.event:
-                case "messages.upsert":
-                    await self._receive(work, connection.unit_id, envelope, effects)
-                case "messages.update":
-                    await self._acknowledge(work, connection.unit_id, envelope, effects)
-                case "send.message":
-                    found = echo(envelope.data)
-                    moved = await self._reconciliation.by_echo(work, connection.unit_id, found) if found is not None else None
-                    effects.moved += [moved] if moved is not None else []
-                case "connection.update" | "qrcode.updated":
-                    event = connection_event(envelope)
-                    changed = await self._connections.apply(work, envelope.instance, event) if event is not None else None
-                    if changed is not None:
-                        effects.connections.append(changed)
-                        effects.provider_time = envelope.occurred_at
-        return effects
+        match envelope.event:
+            case "messages.upsert":
+                await self._receive(work, unit_id, envelope, effects)
+            case "messages.update":
+                await self._acknowledge(work, unit_id, envelope, effects)
+            case "send.message":
+                found = echo(envelope.data)
+                moved = await self._reconciliation.by_echo(work, unit_id, found) if found is not None else None
+                effects.moved += [moved] if moved is not None else []
+            case "connection.update" | "qrcode.updated":
+                event = connection_event(envelope)
+                changed = await self._connections.apply(work, envelope.instance, event) if event is not None else None
+                if changed is not None:
+                    effects.connections.append(changed)
+                    effects.provider_time = envelope.occurred_at
 
     async def _receive(self, work: UnitOfWork, unit_id: UUID, envelope: Envelope, effects: _Effects) -> None:
         found = list(inbound_messages(envelope.data))

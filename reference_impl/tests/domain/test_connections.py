@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_impl.domain.connections import ConnectionEvent, EventKind, apply_event, instance_name
+from reference_impl.domain.connections import ConnectionEvent, EventKind, apply_event, instance_name, unit_of_instance
 from reference_impl.domain.records import Connection
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -145,3 +145,16 @@ def test_every_accepted_change_is_a_new_epoch(events: list[tuple[EventKind, int]
         if changed is not None:
             assert changed.connection_epoch == connection.connection_epoch + 1
             connection = changed
+
+
+@given(st.uuids())
+def test_the_name_of_an_instance_tells_its_unit(unit_id: UUID) -> None:
+    assert unit_of_instance(instance_name(unit_id)) == unit_id
+
+
+@pytest.mark.parametrize(
+    "name", ["", "unit_", "unit_x", "{id}", "unit_{hex}", "unit_{upper}", "unit_{{{id}}}", "unit_{id} ", "Unit_{id}"]
+)
+def test_a_name_that_no_instance_has_tells_none(name: str) -> None:
+    unit_id = UUID("0f9f3a5e-3c1d-4c5b-9d54-2f1c2b7a8e10")
+    assert unit_of_instance(name.format(id=unit_id, hex=unit_id.hex, upper=str(unit_id).upper())) is None
