@@ -15,7 +15,6 @@ __all__ = ["MASK", "Masker"]
 
 MASK = "[MASKED]"
 _SHORTEST_SECRET = 6
-_NOTHING = r"(?!)"
 
 _SECRET_KEY = re.compile(r"pass(word|wd)?$|secret|token|api_?key|authorization|private_?key|credential", re.IGNORECASE)
 # Every repetition is bounded: a long text without a secret must not cost the square of its length.
@@ -44,24 +43,21 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
-        self._secrets: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        # Longest first: one secret may be the beginning of another.
+        self._secrets: tuple[str, ...] = ()
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Masks these too from now on. Values shorter than six characters are not taken: they would blot out ordinary text."""
         with self._lock:
-            self._secrets |= {value for value in secrets if len(value) >= _SHORTEST_SECRET}
-            self._known = None
+            known = {*self._secrets, *(value for value in secrets if len(value) >= _SHORTEST_SECRET and value not in MASK)}
+            self._secrets = tuple(sorted(known, key=lambda value: (-len(value), value)))
 
     def text(self, text: str) -> str:
-        # Compiled when first needed: whoever learns one secret after the other would compile all of them each time.
-        known = self._known
-        if known is None:
-            with self._lock:
-                longest_first = sorted(self._secrets, key=lambda value: (-len(value), value))
-                known = self._known = re.compile("|".join(map(re.escape, longest_first)) or _NOTHING)
-        text = known.sub(MASK, text)
+        # One search for each: a pattern of them all is compiled anew with every secret that is learned, and slower than that.
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, MASK)
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
         return _PHONE.sub(r"****\1", text)

@@ -69,6 +69,22 @@ def test_known_secrets_are_masked_whatever_their_shape_longest_first() -> None:
     assert masker.text("say plain word and more, plain word, short") == f"say {MASK}, {MASK}, short"
 
 
+def test_what_is_masked_stays_so_whatever_is_learned() -> None:
+    assert Masker(["MASKED", "secret word"]).text("the secret word") == f"the {MASK}"
+
+
+def test_a_secret_learned_costs_what_it_is_and_not_all_that_were_learned_before() -> None:
+    def work(count: int) -> float:
+        masker, began = Masker(), time.process_time()
+        for number in range(count):
+            masker.learn([f"{number:06d}" + "abcdefghij" * 30])
+            masker.text(f"{number:06d}")
+        return time.process_time() - began
+
+    work(10)
+    assert work(400) < 1.0
+
+
 def test_values_under_a_secrets_key_are_replaced_at_any_depth() -> None:
     value = {"db": [{"password": "a"}, {"user": "golive"}], "apiKey": "", "n": 3, "set": {"5511988887777"}}
     assert Masker().value(value) == {"db": [{"password": MASK}, {"user": "golive"}], "apiKey": "", "n": 3, "set": ["****7777"]}
