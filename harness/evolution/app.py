@@ -12,9 +12,10 @@ import email.policy
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -105,12 +106,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Parts:
-    """What handlers work with."""
+    """What handlers work with. `creating` counts the creates under way, by name."""
 
     fake: Fake
     inbound: Inbound
     lifecycle: Lifecycle
     outbound: Outbound
+    creating: Counter[str] = field(default_factory=Counter)
 
 
 class Call(msgspec.Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Creates of one name overlap: all find it free, the losers fail with 400, and their error path deletes the winner.
+"""Creates of one name overlap: two find it free and fail with 400, one deleting what the other has written; a third gets 403.
 
 Why: a client that repeats a slow create ends with no instance at all.
 Evidence: section 4.2: three concurrent creates gave 403, 400 and 400, and no instance was left.

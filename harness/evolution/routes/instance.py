@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.evolution.app import Answer, Call, Endpoint
-from harness.evolution.errors import ApiError, bad_request, inner_crash, not_found, prisma_type_of, unauthorized
+from harness.evolution.errors import (
+    ApiError,
+    bad_request,
+    conflict_of_names,
+    inner_crash,
+    not_found,
+    prisma_type_of,
+    unauthorized,
+)
 from harness.evolution.events import EVENT_NAMES
 from harness.evolution.injection import Creating
 from harness.evolution.outbound import SocketClosedError
@@ -54,6 +62,9 @@ _PRESENCE = {
 # Fixed waits of the real server, in seconds.
 _WAIT_AFTER_CREATE = 5.0
 _WAIT_AFTER_CONNECT = 2.0
+# Where creates of one name overlap, so many find it free; a later one already meets the first one's instance in memory.
+_OVERLAPPING = 2
+_BETWEEN_ROWS = 0.005
 # What the real server answers, with status 200, when a connection's error object ends up in a string.
 _OBJECT_ERROR = {"error": True, "message": "[object Object]"}
 # The server logs that a row could not be written and goes on, until the first row that refers to it cannot be written either.
@@ -91,8 +102,15 @@ async def create(call: Call) -> Answer:
     fake = call.fake
     seam = Creating(instance=body["instanceName"])
     fake.faults.strike(seam)
+    under_way = call.parts.creating
+    if seam.hold > 0 and under_way[body["instanceName"]] == _OVERLAPPING:
+        raise conflict_of_names(body["instanceName"])
     row = _row(call, body)
-    await fake.pause(seam.hold)
+    under_way[row.name] += 1
+    try:
+        await fake.pause(seam.hold)
+    finally:
+        under_way[row.name] -= 1
     winner = fake.store.find(row.name)
     if winner is not None:
         # Both found the name free; the loser's error path deletes what the winner has written.
@@ -110,6 +128,10 @@ async def create(call: Call) -> Answer:
     except ApiError:
         call.parts.lifecycle.discard(row)
         raise
+    await fake.pause(min(seam.hold, _BETWEEN_ROWS))
+    deleted_meanwhile = row.connection is None
+    if deleted_meanwhile:
+        raise _no_row(body)
     wants_code = bool(body.get("qrcode")) and kind == "WHATSAPP-BAILEYS"
     if wants_code:
         call.parts.lifecycle.connect(row, phone=body.get("number"))
