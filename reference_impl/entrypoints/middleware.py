@@ -144,6 +144,10 @@ class Doorkeeper:
             has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
             await error_response(401, error.sentence, scope["state"]["request_id"], close=has_body)(scope, receive, send)
             return
+        if not scope["path"].isprintable():
+            # The router's patterns match before a line break too: `/metrics%0a` would be one path here and another there.
+            await error_response(404, "Not found", scope["state"]["request_id"], close=True)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     def _check_metrics_token(self, authorization: bytes) -> None:

@@ -235,6 +235,10 @@ def test_row_18_a_member_at_admin_routes(fortress: Fortress, method: str, path: 
         "/health%2f..%2fadmin/units",
         "/webhooks/whatsapp/evolution/../../../admin/units",
         "/webhooks/whatsapp/evolution/..%2f..%2f..%2fadmin%2funits",
+        "/metrics%0a",
+        "/metrics%0d%0a",
+        "/contacts%0a",
+        "/openapi.json%0a",
     ],
 )
 def test_row_18_a_path_in_disguise(fortress: Fortress, path: str) -> None:
