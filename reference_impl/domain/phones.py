@@ -10,8 +10,8 @@ _FORMATTING = re.compile(r"[ ().\-\u2010-\u2015\u00a0]")
 _DIGITS = re.compile(r"[0-9]+")
 # E.164 allows fifteen digits; seven is the shortest national plan with its country code.
 _SHORTEST, _LONGEST = 8, 15
-# Hidden ids are longer than phones, yet no number of thirty digits is either.
-_JID_LONGEST = 30
+# Hidden ids are longer than phones, yet no number of thirty digits is either; a device may follow.
+_CUSTOMER = re.compile(r"[0-9]{1,30}(?::[0-9]{1,5})?@(?:s\.whatsapp\.net|c\.us|lid)")
 
 
 class PhoneError(ValueError):
@@ -59,6 +59,4 @@ def jid_digits(jid: str) -> str:
 
 def is_customer_jid(jid: str) -> bool:
     """One person, by phone or by hidden id; not a group, broadcast list, status or channel."""
-    user, _, domain = jid.partition("@")
-    digits = user.partition(":")[0]
-    return domain in ("s.whatsapp.net", "c.us", "lid") and len(digits) <= _JID_LONGEST and _DIGITS.fullmatch(digits) is not None
+    return _CUSTOMER.fullmatch(jid) is not None

@@ -97,6 +97,13 @@ def test_a_brazilian_mobile_number_is_known_with_and_without_the_ninth_digit() -
         ("@s.whatsapp.net", False),
         ("abc@s.whatsapp.net", False),
         ("5511988887777", False),
+        ("5511988887777:x@s.whatsapp.net", False),
+        ("5511988887777:\x00@s.whatsapp.net", False),
+        ("5511988887777:@s.whatsapp.net", False),
+        ("5511988887777:123456@s.whatsapp.net", False),
+        ("5511988887777@s.whatsapp.net\n", False),
+        ("1" * 30 + "@lid", True),
+        ("1" * 31 + "@lid", False),
     ],
 )
 def test_only_single_people_are_customers(jid: str, customer: bool) -> None:

@@ -168,6 +168,7 @@ def test_what_comments_another_message_is_none_itself(content: Any) -> None:
         an_entry({"conversation": "x"}, id=None),
         an_entry({"conversation": "x"}, id=""),
         an_entry({"conversation": "x"}, remoteJid="abc@s.whatsapp.net"),
+        an_entry({"conversation": "x"}, remoteJid="5511988887777:\x00@s.whatsapp.net"),
     ],
 )
 def test_one_poison_entry_is_told_and_the_rest_goes_on(entry: Any) -> None:
