@@ -51,6 +51,11 @@ def _text_only(value: Any) -> Any:
     return value if isinstance(value, str) else None
 
 
+def _written_time(value: Any) -> Any:
+    # pydantic takes digits for seconds or milliseconds since 1970 also when they are a text.
+    return value if isinstance(value, str) and value[4:5] == "-" else None
+
+
 Printable = AfterValidator(_printable)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_one_line)]
 # Customers choose theirs in WhatsApp, and whoever imports contacts brings what he has.
@@ -60,6 +65,6 @@ Text = Annotated[str, StringConstraints(max_length=200_000), AfterValidator(_sto
 Email = Annotated[str, StringConstraints(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_printable)]
 ClientMessageId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 Identity = Annotated[UUID, BeforeValidator(_text_only)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_text_only)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_time)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=200)]

@@ -239,6 +239,7 @@ def test_what_cannot_be_scheduled_or_sent_is_refused(system: System) -> None:
         {"scheduledAt": "9999-01-01T00:00:00Z"},
         {"scheduledAt": "2026-11-22T10:00:00"},
         {"scheduledAt": 1795357299},
+        *({"scheduledAt": str(int(system.clock.now().timestamp() + 3600) * per_second)} for per_second in (1, 1000)),
         {"deliveryPolicy": "exactly_once"},
         {"contactIds": ["not-an-id"]},
     )
