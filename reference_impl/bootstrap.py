@@ -155,6 +155,7 @@ class Backend:
             queue=self._queue,
             events=self._events,
             metrics=self._metrics,
+            secrets=known,
         )
         self._worker = Worker(
             clock=clock,

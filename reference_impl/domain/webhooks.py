@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reference_impl.domain.connections import ConnectionEvent, EventKind
+from reference_impl.domain.invariants import existing
+from reference_impl.domain.masking import MASK, is_secret_key
 from reference_impl.domain.messages import MessageStatus, status_of_ack
 from reference_impl.domain.phones import is_customer_jid, jid_digits
 
@@ -103,6 +105,12 @@ _NOT_MESSAGES: Final = frozenset(
     {"reactionMessage", "protocolMessage", "editedMessage", "pollUpdateMessage", "senderKeyDistributionMessage"}
 )
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_MASKED: Final = MASK.encode()
+_SECRET_SHORTEST: Final = 6
+# The name of a member and all before its text: `"apikey": "`, or `\"apikey\": \"` in JSON within a text.
+# Everything is bounded: whoever fills a body with backslashes must not find a pattern that goes back over them.
+_MEMBER: Final = re.compile(rb'(\\{0,15}")((?:[^"\\]|\\{1,16}u[0-9a-fA-F]{4}){1,64})\1\s{0,16}:\s{0,16}\1')
+_TEXT: Final = re.compile(rb'(?s)[^"\\]*+(?:\\.[^"\\]*+)*+')
 
 
 class MalformedEventError(ValueError):
@@ -275,14 +283,46 @@ def echo(record: Any) -> Echo | None:
 
 
 def strip_secrets(raw: bytes, secrets: tuple[str, ...]) -> bytes:
-    """The bytes without the given secrets, without the `apikey` that the envelope carries, and without the path secret in
-    `destination`.
+    """The bytes without the given secrets, without the path secret in `destination`, and without the text of every member whose
+    name is a secret's, however it is escaped, also in JSON within a text. What holds none comes back as it is.
     """
+    text = _as_utf8(raw)
+    stripped = text
     for secret in secrets:
-        if secret:
-            raw = raw.replace(secret.encode(), b"[MASKED]")
-    raw = re.sub(rb'(?i)("(?:api_?key|token|authorization)"\s*:\s*")[^"]*', rb"\1[MASKED]", raw)
-    return re.sub(rb"(/webhooks/whatsapp/[^/\s\"]+/)[^\s/?\"'\\]+", rb"\1[MASKED]", raw)
+        if len(secret) >= _SECRET_SHORTEST:
+            stripped = stripped.replace(secret.encode(), _MASKED)
+    stripped = re.sub(rb"(/webhooks/whatsapp/[^/\s\"]+/)[^\s/?\"'\\]+", rb"\1[MASKED]", _without_secret_members(stripped))
+    return raw if stripped == text else stripped
+
+
+def _as_utf8(raw: bytes) -> bytes:
+    """UTF-16 is recognised by what it begins with: a mark, or an ASCII character and its zero byte."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif len(raw) > 1 and 0 in raw[:2]:
+        encoding = "utf-16-le" if raw[1] == 0 else "utf-16-be"
+    else:
+        return raw
+    return raw.decode(encoding, "replace").encode("utf-8", "replace")
+
+
+def _without_secret_members(raw: bytes) -> bytes:
+    pieces, kept = [], 0
+    for found in _MEMBER.finditer(raw):
+        quote, name = found[1], found[2]
+        if found.end() <= kept or not _names_a_secret(name):
+            continue
+        ends = _TEXT if quote == b'"' else re.compile(rb"(?s).*?(?=(?<!\\)" + re.escape(quote) + rb"|\Z)")
+        text = existing(ends.match(raw, found.end()), "both match also nothing")
+        pieces += [raw[kept : found.end()], _MASKED]
+        kept = text.end()
+    return b"".join([*pieces, raw[kept:]])
+
+
+def _names_a_secret(name: bytes) -> bool:
+    plain = re.sub(rb"\\+u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)).encode("utf-8", "replace"), name)
+    # `code` is what the picture of a QR code says.
+    return plain == b"code" or is_secret_key(plain.decode("utf-8", "replace"))
 
 
 def _inbound(entry: Mapping[str, Any]) -> InboundMessage | None:

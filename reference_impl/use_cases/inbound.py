@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -40,6 +41,9 @@ WAKE: Final = "replay"
 
 _HEAD_KEPT: Final = 4096
 _QUARANTINE_BODY_KEPT: Final = 256 * 1024
+# A secret that the cut goes through is not recognised.
+_SECRET_LONGEST: Final = 1024
+_LONG_DIGITS: Final = re.compile(rb"[0-9]{4,}([0-9]{4})")
 _ZONE_STEP_S: Final = 900.0
 _WRONG_SECRETS: Final = 600
 _WRONG_SECRETS_WINDOW_S: Final = 60.0
@@ -71,7 +75,7 @@ class _Effects:
 
 
 class InboundMessages:
-    """Handles deliveries of every unit."""
+    """Handles deliveries of every unit. What is kept of one that cannot be processed holds none of `secrets`."""
 
     def __init__(
         self,
@@ -84,9 +88,11 @@ class InboundMessages:
         queue: Queue,
         events: Events,
         metrics: Metrics,
+        secrets: tuple[str, ...],
     ) -> None:
         self._store = store
         self._queue = queue
+        self._secrets = secrets
         self._clock = clock
         self._connections = connections
         self._outbound = outbound
@@ -294,7 +300,11 @@ class InboundMessages:
         return Receipt(warning="quarantined")
 
     async def _quarantine(self, connection: Connection, event: str | None, body: bytes, reason: str, size: int) -> None:
-        known = tuple(secret for secret in (connection.webhook_secret, connection.previous_webhook_secret) if secret)
+        its_own = tuple(secret for secret in (connection.webhook_secret, connection.previous_webhook_secret) if secret)
+        kept = strip_secrets(body[:_QUARANTINE_BODY_KEPT], self._secrets + its_own)
+        if size > len(body) or len(body) > _QUARANTINE_BODY_KEPT:
+            # What is not whole cannot be replayed, and so needs no phone either.
+            kept = _LONG_DIGITS.sub(rb"****\1", kept[:-_SECRET_LONGEST])
         async with self._store.unit_of_work(connection.unit_id) as work:
             await work.quarantine.add(
                 unit_id=connection.unit_id,
@@ -302,7 +312,7 @@ class InboundMessages:
                 instance_id=connection.instance_id,
                 event=event,
                 reason=reason,
-                body=strip_secrets(body, known)[:_QUARANTINE_BODY_KEPT],
+                body=kept,
                 body_size=size,
                 now=work.now,
             )

@@ -229,6 +229,44 @@ def test_a_connection_event_is_read(event: str, data: Any, kind: EventKind) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"apikey":"abc\\"CANARY","data":1}',
+        b'{"apikey":"CANARY\\\\","data":"x"}',
+        b'{"\\u0061pi\\u004Bey" : "CANARY"}',
+        b'{"API_KEY":"CANARY"}',
+        b'{"hash":"CANARY","data":{"accessToken":"CANARY","password":"CANARY","webhookSecret":"CANARY"}}',
+        json.dumps({"data": json.dumps({"apikey": 'a"CANARY', "next": "kept"})}).encode(),
+        json.dumps({"data": json.dumps({"data": json.dumps({"token": "CANARY"})})}).encode(),
+        b'{"data":{"qrcode":{"code":"CANARY","base64":"data:image/png;base64,CANARY","pairingCode":"CANARY"}}}',
+        '{"apikey":"CANARY"}'.encode("utf-16"),
+        '{"apikey":"CANARY"}'.encode("utf-16-le"),
+        '{"apikey":"CANARY"}'.encode("utf-16-be"),
+        b'{"apikey":"CANARY',
+        b"key is CANARY-VALUE",
+        "key is CANARY-VALUE".encode("utf-16-be"),
+    ],
+)
+def test_a_secret_is_stripped_however_it_is_written(raw: bytes) -> None:
+    stripped = strip_secrets(raw, ("CANARY-VALUE",))
+    assert b"CANARY" not in stripped.replace(b"\0", b"")
+    assert b"[MASKED]" in stripped
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.one_of(st.none(), st.integers(), st.text(max_size=20)),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcxyz", max_size=4), inner, max_size=3),
+        ).map(lambda value: json.dumps(value).encode()),
+    )
+)
+def test_bytes_without_a_secret_are_kept_as_they_are(raw: bytes) -> None:
+    assert strip_secrets(raw, ("CANARY-VALUE",)) == raw
+
+
 def test_stored_bytes_hold_no_secret() -> None:
     raw = b'{"apikey":"INSTANCE-TOKEN","destination":"http://h/webhooks/whatsapp/evolution/path-secret","x":"known-secret"}'
     stripped = strip_secrets(raw, ("known-secret",))

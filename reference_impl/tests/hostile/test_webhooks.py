@@ -364,12 +364,28 @@ def test_row_49_poison_keeps_no_secret(fortress: Fortress) -> None:
     for content in (
         b'{"event":"x.y","instance":"%s","apikey":"%s","destination":"http://h/webhooks/whatsapp/evolution/%s","data":{"token":"%s"}}',
         b'{"event":"x.y","instance":"%s", "apikey" : "%s", "server_url":"%s", "Authorization": "%s"',
+        b'{"event":"x.y","instance":"%s","\\u0061pikey":"a\\"%s","data":"%s {\\"token\\":\\"%s\\"}"}',
     ):
         filled = content % (fortress.a.instance.encode(), key.encode(), fortress.a.secret.encode(), key.encode())
         assert fortress.deliver_raw(fortress.a, filled).json()["warning"] == "quarantined"
+    for told in fortress.environment_secrets():
+        assert fortress.deliver(fortress.a, "x.y", f"a text with {told} in it").json()["warning"] == "quarantined"
     for row in fortress.rows("SELECT body FROM webhook_quarantine"):
         for secret in (key, fortress.a.secret, fortress.b.secret, *fortress.environment_secrets()):
             assert secret.encode() not in bytes(row["body"])
+
+
+def test_row_49_what_is_cut_off_keeps_no_phone_and_no_half_of_a_secret(fortress: Fortress) -> None:
+    phone = fortress.number()
+    for kept, more in ((256 * 1024, 1000), (4096, 9 * 2**20)):
+        head = b'{"event":"x.y","instance":"%s","phone":"%s","data":"' % (fortress.a.instance.encode(), phone.encode())
+        content = head + b"x" * (kept - len(head) - 12) + fortress.a.secret.encode() + b"y" * more + b'"}'
+        assert fortress.deliver_raw(fortress.a, content).status in (200, 413)
+        (row,) = fortress.rows("SELECT body FROM webhook_quarantine ORDER BY received_at DESC LIMIT 1")
+        assert bytes(row["body"]).startswith(b'{"event":"x.y"')
+        assert fortress.a.secret[:12].encode() not in bytes(row["body"])
+        assert phone.encode() not in bytes(row["body"])
+        assert b"****" + phone[-4:].encode() in bytes(row["body"])
 
 
 def test_row_50_five_megabytes_of_media(fortress: Fortress) -> None:
