@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from gate.console import Console
     from gate.journal import Journal, Recording
     from gate.model import Outcome, Verdict
@@ -1082,6 +1084,26 @@ def backend_replay(limit: int) -> int:
     from harness.reference import replay
 
     click.echo(f"{replay(os.environ, limit=limit)} deliveries queued")
+    return 0
+
+
+@backend.command("rotate-webhook-secret")
+@click.argument("unit", type=click.UUID)
+def backend_rotate_webhook_secret(unit: UUID) -> int:
+    """Register a new webhook secret for the connection of UNIT; the old one stays valid for WEBHOOK_SECRET_OVERLAP_SECONDS.
+
+    The secret is never shown. What delivers with it, and every process of the backend, goes on meanwhile; settings come from the
+    environment.
+
+    \b
+    Examples:
+      DATABASE_URL=postgresql://localhost/golive … golive backend rotate-webhook-secret 0f8fad5b-d9cb-469f-a165-70867728950e
+    """
+    from harness.reference import rotate_webhook_secret
+
+    valid_until = rotate_webhook_secret(os.environ, unit_id=unit)
+    overlap = f"; the old one is valid until {valid_until:%Y-%m-%d %H:%M:%S} UTC" if valid_until is not None else ""
+    click.echo(f"unit {unit} has a new webhook secret{overlap}")
     return 0
 
 

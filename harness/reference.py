@@ -27,6 +27,7 @@ from harness.serving import bind, served
 from harness.target import Target, VirtualPace
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from reference_impl.adapters.contact_store import ContactStore
@@ -40,6 +41,7 @@ __all__ = [
     "migrate",
     "preload",
     "replay",
+    "rotate_webhook_secret",
     "serve",
     "settings_faults",
     "start",
@@ -345,6 +347,27 @@ def replay(environment: Mapping[str, str], *, limit: int) -> int:
         return asyncio.run(build(_settings(environment)).replay(limit))
 
 
+def rotate_webhook_secret(environment: Mapping[str, str], *, unit_id: UUID) -> datetime | None:
+    """Gives the unit's connection a new webhook secret; until when the old one is valid too.
+
+    Raises HarnessError when the settings cannot be used, the unit has no connection, or the provider did not register it; then
+    the old one stays in force.
+    """
+    from reference_impl.bootstrap import build
+    from reference_impl.domain.errors import NotFoundError, ProviderFailedError, ProviderUnavailableError
+
+    with _in_one_line():
+        try:
+            rotated = asyncio.run(build(_settings(environment)).rotate_webhook_secret(unit_id))
+        except NotFoundError as error:
+            raise HarnessError(
+                f"unit {unit_id} has no WhatsApp connection in this database: give the id of a unit that has one"
+            ) from error
+        except (ProviderFailedError, ProviderUnavailableError) as error:
+            raise HarnessError(f"{error.sentence}: the secret of unit {unit_id} stays as it was; try again") from error
+    return rotated.previous_webhook_secret_expires_at
+
+
 def settings_faults(environment: Mapping[str, str]) -> tuple[str, ...]:
     """What is wrong with the settings, one line each, never with a value."""
     from reference_impl.settings import Settings, SettingsError
@@ -438,7 +461,7 @@ def _in_one_line() -> Iterator[None]:
 
     try:
         yield
-    except (SchemaMissingError, StorageUnavailableError, ValueError) as error:
+    except (SchemaMissingError, StorageUnavailableError, ValueError, OSError) as error:
         raise HarnessError(f"the reference backend cannot start: {error}") from error
 
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from reference_impl import chaffs, wheats
 from reference_impl.adapters.clock import SystemClock
@@ -21,6 +22,7 @@ from reference_impl.adapters.metrics import PrometheusMetrics
 from reference_impl.adapters.passwords import ArgonPasswords
 from reference_impl.adapters.queue import JobQueue
 from reference_impl.adapters.tokens import JwtTokens, WebhookTokens
+from reference_impl.domain.records import Connection
 from reference_impl.entrypoints.worker import Worker
 from reference_impl.ports import Clock, Store
 from reference_impl.settings import Settings
@@ -272,6 +274,12 @@ class Backend:
         async with AsyncExitStack() as stack:
             await self._open(stack)
             return len(await self.services.inbound.replay_all(limit))
+
+    async def rotate_webhook_secret(self, unit_id: UUID) -> Connection:
+        """Registers a new webhook secret for the unit's connection. Raises what `Connections.rotate_secret` does."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            return await self.services.connections.rotate_secret(unit_id)
 
     async def run_worker(self) -> None:
         """Works until cancelled."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -449,16 +452,42 @@ def test_row_53_a_flood_of_one_unit_is_not_the_others_problem(fortress: Fortress
     assert statistics.median(times) < 2, times
 
 
-def test_row_40_the_old_secret_is_good_for_the_window_and_no_longer(on_postgres: System) -> None:
-    unit = on_postgres.connected()
-    old = unit.secret
-    on_postgres.run(on_postgres.backend.services.connections.rotate_secret(UUID(unit.id)))
-    assert unit.secret != old
-    assert unit.deliver("presence.update", {}, secret=old).status_code == 200
-    assert unit.deliver("presence.update", {}).status_code == 200
-    on_postgres.clock.advance(86_401)
-    assert unit.deliver("presence.update", {}, secret=old).status_code == 401
-    assert unit.deliver("presence.update", {}).status_code == 200
+def test_row_40_an_operator_rotates_a_secret_while_everybody_works(fortress: Fortress) -> None:
+    tenant, unconnected = fortress.tenant(), fortress.tenant(connected=False)
+
+    def rotate(unit: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+        environment = inherited | fortress.environment | {"PYTHONPATH": ":".join(sys.path)} | changed
+        command = [sys.executable, "-m", "harness.cli", "backend", "rotate-webhook-secret", unit]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert "Traceback" not in done.stderr
+        for secret in (registered(fortress, tenant), tenant.secret, *fortress.environment_secrets()):
+            assert secret not in done.stdout + done.stderr
+        return done
+
+    nobody = {"EVOLUTION_API_URL": "http://127.0.0.1:9"}
+    for unit, changed in ((str(uuid4()), {}), (unconnected.id, {}), (tenant.id, nobody), ("unit", {})):
+        refused = rotate(unit, **changed)
+        assert refused.returncode not in (0, -9), refused.stdout
+        assert "unit" in refused.stderr
+    assert registered(fortress, tenant) == tenant.secret
+    done = rotate(tenant.id)
+    assert (done.returncode, tenant.id in done.stdout) == (0, True), done.stderr
+    fresh = registered(fortress, tenant)
+    assert fresh != tenant.secret
+    for secret, status in ((tenant.secret, 200), (fresh, 200), (fresh.upper(), 401), (f"{fresh}{tenant.secret}", 401)):
+        assert fortress.deliver(tenant, "presence.update", {}, secret=secret).status == status
+    fortress.rows(
+        "UPDATE unit_whatsapp_connections SET previous_webhook_secret_expires_at = now() WHERE unit_id = :unit", unit=tenant.id
+    )
+    assert fortress.deliver(tenant, "presence.update", {}, secret=tenant.secret).status == 401
+    assert fortress.deliver(tenant, "presence.update", {}, secret=fresh).status == 200
+
+
+def registered(fortress: Fortress, tenant: Tenant) -> str:
+    """The secret that the provider delivers with."""
+    row = next(row for row in fortress.control.instances() if row["name"] == tenant.instance)
+    return str(row["webhook"]["url"]).rpartition("/")[2]
 
 
 def test_row_43_a_replay_days_later_is_one_row(on_postgres: System) -> None:
