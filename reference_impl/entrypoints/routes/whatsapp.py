@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.responses import JSONResponse, StreamingResponse
 
-from reference_impl.domain.errors import NotFoundError, ThrottledError
-from reference_impl.entrypoints.access import Caller, PathUnit, WithServices
+from reference_impl.domain.errors import BackendError, NotFoundError, ThrottledError
+from reference_impl.entrypoints.access import PathUnit, WithServices
 from reference_impl.entrypoints.answers import connection_status
 from reference_impl.entrypoints.fields import CAMEL
+from reference_impl.entrypoints.middleware import bearer_token
 
 __all__ = ["router"]
 
@@ -66,21 +67,35 @@ async def disconnect(unit: PathUnit, services: WithServices) -> dict[str, Any]:
 
 
 @router.get("/events")
-async def events(unit: PathUnit, _: Caller, services: WithServices) -> StreamingResponse:
-    """Server-sent events `status`, `message`, `message-status` of this unit, from now on."""
+async def events(unit: PathUnit, request: Request, services: WithServices) -> StreamingResponse:
+    """Server-sent events `status`, `message`, `message-status` of this unit, from now on for as long as the token is valid."""
     if services.events.streams(unit) >= _STREAMS_ALLOWED:
         raise ThrottledError("Too many open streams", retry_after_s=30.0)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(unit, services), media_type="text/event-stream", headers=headers)
+    token = bearer_token(request.headers.get("authorization", ""))
+    return StreamingResponse(_stream(unit, token, services), media_type="text/event-stream", headers=headers)
 
 
-async def _stream(unit: UUID, services: WithServices) -> AsyncIterator[str]:
+async def _stream(unit: UUID, token: str, services: WithServices) -> AsyncIterator[str]:
+    asked = services.clock.monotonic()
     with services.events.subscribed(unit) as queue:
         yield ": connected\n\n"
         while not services.closing.is_set():
             try:
                 event = await asyncio.wait_for(queue.get(), _HEARTBEAT_S)
             except TimeoutError:
-                yield ": still here\n\n"
-            else:
-                yield f"event: {event.kind}\ndata: {json.dumps(event.payload)}\n\n"
+                event = None
+            if services.clock.monotonic() >= asked + _HEARTBEAT_S:
+                if not await _may_still_watch(unit, token, services):
+                    return
+                asked = services.clock.monotonic()
+            yield f"event: {event.kind}\ndata: {json.dumps(event.payload)}\n\n" if event is not None else ": still here\n\n"
+
+
+async def _may_still_watch(unit: UUID, token: str, services: WithServices) -> bool:
+    """A stream is open for longer than a token is valid, an account is active or somebody is of a unit."""
+    try:
+        caller = await services.authentication.authenticate(token)
+    except BackendError:
+        return False
+    return caller.role == "super_admin" or caller.unit_id == unit

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from reference_impl.tests.system.conftest import PASSWORD, System, Unit
+from reference_impl.tests.system.test_webhooks import an_upsert
 
 pytestmark = pytest.mark.postgres
 
@@ -282,6 +283,16 @@ def test_events_are_told_to_their_unit_alone(system: System) -> None:
         sent = unit.send(system.number(), "told").json()
         found = next(line for line in lines if line.startswith("data:") and sent["internalId"] in line)
     assert json.loads(found.removeprefix("data:"))["status"] == "sent"
+
+
+def test_a_stream_of_events_ends_with_the_token_that_opened_it(system: System) -> None:
+    unit = system.connected()
+    with system.client.stream("GET", f"/units/{unit.id}/events", headers=unit.headers) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": connected"
+        system.clock.advance(901)
+        assert unit.deliver("messages.upsert", an_upsert(system.number(), "AFTERWARDS")).json()["success"]
+        assert next((line for line in lines if line.startswith("data:")), None) is None
 
 
 def test_the_measurements_want_their_token_and_name_no_tenant(system: System) -> None:
