@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,8 +72,12 @@ _EXAMPLES: Final = (
     "password",
     "dummy",
 )
+# What is sent in a header, or compared with one.
+_IN_HEADERS: Final = ("EVOLUTION_API_KEY", "METRICS_TOKEN")
 _ORIGIN: Final = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 _SIMILAR: Final = 0.85
+# Where clouds tell a machine its keys, besides the link-local address.
+_METADATA: Final = frozenset(ipaddress.ip_address(address) for address in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192"))
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -138,6 +143,7 @@ class _Reader:
 
     def settings(self) -> Settings | None:
         self._misspelt_names()
+        self._unreadable_values()
         app_env = self._app_env()
         access, refresh = self._secret("JWT_ACCESS_SECRET"), self._secret("JWT_REFRESH_SECRET")
         if access and access == refresh:
@@ -150,8 +156,8 @@ class _Reader:
         if password is not None and app_env == "production" and (len(password) < 12 or _is_example(password)):
             self._fault("BOOTSTRAP_ADMIN_PASSWORD", "is weak: at least 12 characters and no example value")
         token = self._text("METRICS_TOKEN")
-        if token is not None and app_env == "production" and len(token) < 16:
-            self._fault("METRICS_TOKEN", "is weak: at least 16 characters")
+        if token is not None and app_env == "production" and (len(token) < 16 or _is_example(token)):
+            self._fault("METRICS_TOKEN", "is weak: at least 16 characters and no example value")
         if app_env == "production":
             self._no_secret_twice()
         origins, credentials = self._cors(app_env)
@@ -263,6 +269,14 @@ class _Reader:
             if near:
                 self._fault(name, f"is not read; did you mean {near[0]}?")
 
+    def _unreadable_values(self) -> None:
+        for name in VARIABLES:
+            value = self._text(name) or ""
+            if not value.isprintable():
+                self._fault(name, "holds a line break, another control character, or bytes that are not UTF-8")
+            elif name in _IN_HEADERS and not value.isascii():
+                self._fault(name, "holds characters that no HTTP header carries; use ASCII")
+
     def _app_env(self) -> str:
         given = {name: value for name in ("APP_ENV", "NODE_ENV") if (value := self._text(name)) is not None}
         if not given:
@@ -294,6 +308,8 @@ class _Reader:
             self._fault("DATABASE_URL", "must begin with postgresql:// or be sqlite://")
         elif scheme == "sqlite" and value.partition("://")[2] not in ("", "/", "/:memory:") and "mode=memory" not in value:
             self._fault("DATABASE_URL", "names an SQLite file; only sqlite:// (in memory) is known")
+        elif not _has_readable_place(value):
+            self._fault("DATABASE_URL", "is no URL: look at host and port, and write / ? # of a password as %2F %3F %23")
         return value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
 
     def _base_url(self, app_env: str) -> str:
@@ -359,22 +375,42 @@ class _Reader:
         return value
 
 
+def _has_readable_place(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
 def _is_example(value: str) -> bool:
     lowered = value.lower()
     return any(mark in lowered for mark in _EXAMPLES)
 
 
 def _is_link_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_link_local
-    except ValueError:
-        return host.lower() in ("metadata.google.internal", "metadata")
+    address = _address(host)
+    if address is None:
+        return host.lower().rstrip(".") in ("metadata.google.internal", "metadata", "instance-data", "instance-data.ec2.internal")
+    return address.is_link_local or address in _METADATA
 
 
 def _is_private(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = _address(host)
+    if address is None:
         # A name without a dot is a neighbour: a container, or this machine.
         return host == "localhost" or "." not in host or host.endswith((".internal", ".local"))
     return address.is_private or address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """What a client would connect to, also for `2852039166`, `0xa9.254.43518` and `::ffff:a9fe:a9fe`; None for a name."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, UnicodeEncodeError):
+            return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped if mapped is not None else address

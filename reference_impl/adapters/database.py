@@ -22,8 +22,9 @@ from reference_impl.ports import Clock
 
 __all__ = ["Database"]
 
-# The provider is never called inside a transaction, so one that takes longer than this is stuck.
-_TIMEOUTS = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000"
+# The provider is never called inside a transaction, so one that takes longer than this is stuck. In a zone east of Greenwich the
+# last moment of the year 9999 could not be read.
+_SESSION = "-c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
 _SYSTEM = "app.scope = 'system'"
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
 
@@ -69,7 +70,7 @@ class Database:
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "reference-backend",
-                "options": f"{_options(self._url)} {_TIMEOUTS}".strip(),
+                "options": f"{_options(self._url)} {_SESSION}".strip(),
             },
         )
         try:

@@ -7,12 +7,14 @@ import secrets
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import jwt
 import pytest
+import sqlalchemy as sa
 
 from harness.datastores import Database
 from reference_impl.adapters.clock import SystemClock
@@ -102,6 +104,19 @@ FAULTS: dict[str, dict[str, str | None]] = {
     "number that is none": {"DATABASE_POOL_SIZE": "many"},
     "number out of range": {"EVOLUTION_TIMEOUT_SECONDS": "nan"},
     "no grace": {"RECONCILE_GRACE_SECONDS": "2"},
+    "link-local in decimal": {"EVOLUTION_API_URL": "http://2852039166/"},
+    "link-local in hexadecimal": {"EVOLUTION_API_URL": "http://0xA9FEA9FE:80"},
+    "link-local in octal and short": {"EVOLUTION_API_URL": "http://0251.254.43518"},
+    "link-local mapped": {"EVOLUTION_API_URL": "http://[::ffff:169.254.169.254]/"},
+    "link-local with a zone": {"EVOLUTION_API_URL": "http://[fe80::1%25eth0]/"},
+    "machine's keys on IPv6": {"EVOLUTION_API_URL": "http://[fd00:ec2::254]"},
+    "machine's keys by name": {"EVOLUTION_API_URL": "http://metadata.google.internal./"},
+    "key with a line break": {"EVOLUTION_API_KEY": "canary-key-of-thirty\ncharacters-or-more"},
+    "key that no header carries": {"EVOLUTION_API_KEY": "canary-ключ-of-thirty-characters"},
+    "secret that is no text": {"JWT_ACCESS_SECRET": "canary-\udcff-secret-of-more-than-thirty-two"},
+    "measurements for everybody": {"METRICS_TOKEN": "changeme-changeme-changeme"},
+    "password that ends the host": {"DATABASE_URL": "postgresql://backend:canary/pa#ss@database.internal/golive"},
+    "port that is none": {"DATABASE_URL": "postgresql://backend:canary@database.internal:70000/golive"},
 }
 
 
@@ -139,10 +154,35 @@ def test_row_71_the_process_ends_with_a_line_for_each_fault(tmp_path: Path) -> N
             assert name in told
 
 
-async def opened(url: str) -> None:
+def test_row_71_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    settings = production(APP_ENV="rehearsal", DATABASE_URL="sqlite://", LOG_FILE=str(tmp_path / "nowhere" / "backend.log"))
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "backend", "serve", "--port", "0"],
+        env=settings | {"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode not in (0, -9)
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def opened(url: str) -> timedelta | None:
+    """How far from UTC the times of its transactions are."""
     database = Backend(url, clock=SystemClock())
     await database.open()
-    await database.close()
+    try:
+        async with database.unit_of_work(None) as work:
+            return work.now.utcoffset()
+    finally:
+        await database.close()
+
+
+def test_row_67_times_are_read_in_utc_whatever_zone_the_server_is_in(migrated: Database) -> None:
+    url = sa.make_url(runtime_url(migrated.url))
+    options = f"{url.query['options']} -c timezone=Asia/Tokyo"
+    assert asyncio.run(opened(url.update_query_dict({"options": options}).render_as_string(hide_password=False))) == timedelta(0)
 
 
 def test_row_71_a_role_that_sees_every_tenant_is_refused(migrated: Database) -> None:
