@@ -87,16 +87,11 @@ def message_from(fake: Fake, instance: Instance, wish: Mapping[str, Any]) -> dic
     Described by: from, text, id, pushName, kind, messageTimestamp, fromMe, participant, and target, the id that a reaction, an
     edit or a revoke means.
 
-    Raises ControlError for a missing sender or an unknown kind.
+    Raises ControlError for a missing sender, an unknown kind, or a `raw` that the socket library could not have given.
     """
     raw = wish.get("raw")
     if raw is not None:
-        message: dict[str, Any] = {**raw, "key": {"fromMe": False, **raw.get("key", {})}}
-        if not message["key"].get("remoteJid"):
-            raise ControlError("incoming: raw.key.remoteJid is missing")
-        message["key"].setdefault("id", fake.store.identity.incoming(instance.id))
-        message.setdefault("messageTimestamp", int(fake.clock.now().timestamp()))
-        return message
+        return _as_received(fake, instance, raw)
     sender = wish.get("from")
     if not isinstance(sender, str) or not sender:
         raise ControlError("incoming: `from` is missing: give a number or a jid")
@@ -142,6 +137,44 @@ def message_from(fake: Fake, instance: Instance, wish: Mapping[str, Any]) -> dic
     return built
 
 
+def _as_received(fake: Fake, instance: Instance, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A message of the socket library as JSON shows it, with its number types: what would fail later is refused now."""
+    key, content, status = raw.get("key"), raw.get("message"), raw.get("status")
+    if not isinstance(key, Mapping) or not isinstance(key.get("remoteJid"), str) or not key["remoteJid"]:
+        raise ControlError("incoming: raw.key.remoteJid is missing")
+    if content is not None and not isinstance(content, Mapping):
+        raise ControlError(f"incoming: raw.message must be an object, not {content!r}")
+    if status is not None and status not in STATUSES and status not in range(len(STATUSES)):
+        raise ControlError(f"incoming: raw.status must be one of {', '.join(STATUSES)}, or its number; not {status!r}")
+    try:
+        prepared(decoded(content or {}))
+        _protocol_in(content)
+        seconds = _seconds(raw.get("messageTimestamp") or int(fake.clock.now().timestamp()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ControlError(f"incoming: raw is no message: {type(error).__name__}: {error}") from None
+    message = {
+        **raw,
+        "key": {"fromMe": False, "id": fake.store.identity.incoming(instance.id), **key},
+        "messageTimestamp": seconds,
+    }
+    return message if status is None or status not in STATUSES else {**message, "status": STATUSES.index(status)}
+
+
+def _seconds(value: Any) -> int:
+    """A 64-bit number in any of the three forms in which the socket library's JSON shows one."""
+    return int(value["low"]) % 2**32 + (int(value["high"]) << 32) if isinstance(value, Mapping) else int(value)
+
+
+def _protocol_in(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What an edit or a revoke that arrives as a message says."""
+    found: Mapping[str, Any] | None = (content or {}).get("protocolMessage")
+    if found is None:
+        found = (((content or {}).get("editedMessage") or {}).get("message") or {}).get("protocolMessage")
+    if found is not None and not isinstance(found, Mapping):
+        raise TypeError(f"protocolMessage must be an object, not {found!r}")
+    return found or None
+
+
 class Inbound:
     """Handles what the socket delivers, one message after the other for each instance."""
 
@@ -165,9 +198,7 @@ class Inbound:
         content = message.get("message")
         if any(reason in str(said) for said in message.get("messageStubParameters") or () for reason in _UNDECRYPTABLE):
             return
-        protocol = (content or {}).get("protocolMessage") or ((content or {}).get("editedMessage") or {}).get("message", {}).get(
-            "protocolMessage"
-        )
+        protocol = _protocol_in(content)
         if protocol is not None:
             await self._edited(instance, protocol, int(message["messageTimestamp"]))
             return

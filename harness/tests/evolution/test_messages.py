@@ -203,6 +203,39 @@ def test_an_edit_and_a_revoke_come_as_messages_edited(
     assert statuses == ["EDITED", "EDITED"]
 
 
+@pytest.mark.parametrize("stamp", [1795357299, "1795357299", {"low": 1795357299, "high": 0, "unsigned": True}])
+@pytest.mark.parametrize("status", [4, "READ"])
+def test_a_raw_message_may_show_its_numbers_as_the_socket_library_does(
+    evolution: FakeEvolution, listener: Listener, open_instance: str, stamp: Any, status: Any
+) -> None:
+    raw = {"key": {"remoteJid": "5511988887777@s.whatsapp.net"}, "message": {"conversation": "x"}, "status": status}
+    evolution.incoming(open_instance, raw={**raw, "messageTimestamp": stamp})
+    evolution.quiesce()
+    data = listener.bodies("messages.upsert")[0]["data"]
+    assert (data["messageTimestamp"], data["status"]) == (1795357299, "READ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"status": 9}, "raw.status must be one of ERROR"),
+        ({"status": "GONE"}, "raw.status must be one of ERROR"),
+        ({"message": "text"}, "raw.message must be an object"),
+        ({"message": {"editedMessage": "text"}}, "raw is no message"),
+        ({"message": {"protocolMessage": "text"}}, "raw is no message: TypeError: protocolMessage must be an object"),
+        ({"messageTimestamp": "now"}, "raw is no message: ValueError"),
+        ({"messageTimestamp": {"high": 0}}, "raw is no message: KeyError"),
+        ({"key": "5511988887777"}, "raw.key.remoteJid is missing"),
+    ],
+)
+def test_a_raw_message_that_cannot_be_is_refused_at_once(
+    evolution: FakeEvolution, open_instance: str, wrong: dict[str, Any], said: str
+) -> None:
+    raw = {"key": {"remoteJid": "5511988887777@s.whatsapp.net"}, "message": {"conversation": "x"}, **wrong}
+    with pytest.raises(ControlError, match=said):
+        evolution.incoming(open_instance, raw=raw)
+
+
 def test_a_message_from_the_phone_is_from_me(evolution: FakeEvolution, listener: Listener, open_instance: str) -> None:
     evolution.incoming(open_instance, "5511988887777", "mine", from_me=True)
     evolution.quiesce()
