@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ __all__ = ["Examples", "FeatureFile", "ScenarioText", "StepText", "keep_document
 _KINDS = {"Context": "given", "Action": "when", "Outcome": "then"}
 _SECTIONS = ("feature", "background", "rule", "scenario", "scenarioOutline", "examples")
 _STEPS = ("given", "when", "then", "and", "but")
+_WRITE_OR_REMOVE = "write it or remove it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,10 @@ class ScenarioText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureFile:
-    """One feature file. `faults` are (rule, line, message) of what could not be read; then the rest is empty.
+    """One feature file. `faults` are (rule, line, message, what to do) of what could not be read; then the rest is empty.
 
     `prose` are the lines of descriptions and `comments` those of comments, with their numbers: where scenarios disappear.
+    `hollow` are the lines of backgrounds and rules with nothing in them, each with its word.
     """
 
     path: Path
@@ -70,7 +75,8 @@ class FeatureFile:
     background: tuple[StepText, ...] = ()
     prose: tuple[tuple[int, str], ...] = ()
     comments: tuple[tuple[int, str], ...] = ()
-    faults: tuple[tuple[str, int, str], ...] = ()
+    hollow: tuple[tuple[int, str], ...] = ()
+    faults: tuple[tuple[str, int, str, str], ...] = ()
 
 
 _documents: dict[str, Any] = {}
@@ -95,19 +101,23 @@ def keep_documents(module: ModuleType) -> None:
 
 
 def read_feature_file(path: Path) -> FeatureFile:
-    """Never raises for what is in the file. Raises StepError when it cannot be opened, or no reader of Gherkin is installed."""
+    """Never raises for what is in the file. Raises StepError when no reader of Gherkin is installed."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StepError(f"{path}: cannot be read ({error.strerror})") from error
-    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
-        mark = "a byte order mark" if data.startswith(b"\xef") else "UTF-16"
-        return FeatureFile(path=path, faults=(("encoding", 1, f"the file is in {mark}; save it as UTF-8 without one"),))
+        said = f"it cannot be read ({error.strerror})"
+        return FeatureFile(path=path, faults=(("unreadable", 1, said, "rename or remove it"),))
+    line, wrong = 1, ""
+    if data.startswith(b"\xef\xbb\xbf"):
+        wrong = "the file begins with a byte order mark"
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        wrong = "the file is not UTF-8 but UTF-16, or no text"
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return FeatureFile(path=path, faults=(("encoding", line, "the file is not UTF-8; save it as UTF-8"),))
+        line, wrong = data.count(b"\n", 0, error.start) + 1, wrong or "the file is not UTF-8"
+    if wrong:
+        return FeatureFile(path=path, faults=(("encoding", line, wrong, "save it as UTF-8 without a byte order mark"),))
     return _read(path, text)
 
 
@@ -135,33 +145,39 @@ def _read(path: Path, text: str) -> FeatureFile:
     try:
         document: Any = _documents.get(text) or Parser().parse(text)
     except CompositeParserException as error:
-        faults = tuple(("not-gherkin", item.location["line"], _sentence(item)) for item in error.errors)
-        return FeatureFile(path=path, faults=faults)
+        return FeatureFile(path=path, faults=tuple(_faults(error.errors, text)))
     except ParserException as error:
-        return FeatureFile(path=path, faults=(("not-gherkin", error.location["line"], _sentence(error)),))
+        return FeatureFile(path=path, faults=tuple(_faults([error], text)))
     comments = tuple((item["location"]["line"], item["text"].strip()) for item in document["comments"])
     feature = document.get("feature")
     if not feature:
-        return FeatureFile(path=path, comments=comments, faults=(("empty-file", 1, "the file holds no feature"),))
-    lines = text.splitlines()
+        return FeatureFile(
+            path=path, comments=comments, faults=(("empty-file", 1, "the file holds no feature", _WRITE_OR_REMOVE),)
+        )
+    # As the reader of Gherkin counts them: other ends of lines are part of a line.
+    lines = text.split("\n")
     scenarios: list[ScenarioText] = []
     prose = [*_prose(feature, lines)]
     background: tuple[StepText, ...] = ()
     has_background = False
+    hollow: list[tuple[int, str]] = []
     for child in feature["children"]:
         if "background" in child:
             background, has_background = _steps(child["background"]), True
             prose += _prose(child["background"], lines)
+            hollow += [] if child["background"]["steps"] else [_place(child["background"])]
         elif "scenario" in child:
             scenarios.append(_scenario(child["scenario"], background, ()))
             prose += _prose_of_scenario(child["scenario"], lines)
         else:
             rule, inherited = child["rule"], background
             prose += _prose(rule, lines)
+            hollow += [] if any("scenario" in inner for inner in rule["children"]) else [_place(rule)]
             for inner in rule["children"]:
                 if "background" in inner:
                     inherited, has_background = (*background, *_steps(inner["background"])), True
                     prose += _prose(inner["background"], lines)
+                    hollow += [] if inner["background"]["steps"] else [_place(inner["background"])]
                 else:
                     scenarios.append(_scenario(inner["scenario"], inherited, _tags(rule)))
                     prose += _prose_of_scenario(inner["scenario"], lines)
@@ -176,15 +192,72 @@ def _read(path: Path, text: str) -> FeatureFile:
         background=background,
         prose=tuple(prose),
         comments=comments,
+        hollow=tuple(hollow),
     )
 
 
-def _sentence(error: Exception) -> str:
-    """What the parser says, without its list of tokens and without the place, which is told apart."""
-    said = str(error).partition("): ")[2] or str(error)
-    if "got '" in said:
-        return f"not Gherkin: {said[said.index('got ') :].replace('got', 'unexpected', 1)}"
-    return f"not Gherkin: {said}"
+def _place(node: Mapping[str, Any]) -> tuple[int, str]:
+    return node["location"]["line"], node["keyword"]
+
+
+def _faults(errors: Sequence[Any], text: str) -> Iterator[tuple[str, int, str, str]]:
+    """What could not be read: of the lines that nothing can be made of the first, for the others mostly follow from it."""
+    lines = text.split("\n")
+    unknown = [error for error in errors if "Language not supported" in str(error)]
+    errors = unknown or errors
+    lost = [error for error in errors if "got '" in str(error) or "unexpected end of file" in str(error)]
+    for error in errors:
+        if error in lost[1:]:
+            continue
+        number = error.location["line"]
+        line = lines[number - 1].strip() if number <= len(lines) else ""
+        said = str(error).partition("): ")[2] or str(error)
+        if error in lost:
+            more = f", nor of {len(lost) - 1} more" if len(lost) > 1 else ""
+            said = f"nothing can be made of {line!r}{more}" if "got '" in said else "the file ends in the middle"
+        yield "not-gherkin", number, f"not Gherkin: {said}", _remedy(said, line, lines)
+
+
+def _remedy(said: str, line: str, lines: Sequence[str]) -> str:
+    """What whoever wrote the line most likely meant."""
+    found = re.match(r"\s*#\s*language\s*:\s*([\w-]+)", lines[0]) if lines else None
+    language = found[1] if found else "en"
+    if said.startswith("Language not supported"):
+        near = difflib.get_close_matches(language, _languages(), n=1) or [language.partition("-")[0]]
+        return f"did you mean # language: {near[0]}?" if near[0] in _languages() else "as # language: pt"
+    if said.startswith("A tag may not"):
+        return "tags begin with @ and hold no blank: @id:some-words @critical"
+    if "inconsistent cell count" in said:
+        return "every row of a table has as many cells as its first; a | in a cell is written \\|"
+    if said == "the file ends in the middle":
+        texts = sum(other.strip().startswith(('"""', "```")) for other in lines)
+        return 'close the text with """' if texts % 2 else _WRITE_OR_REMOVE
+    sections, steps = keywords(language)
+    composed = unicodedata.normalize("NFC", line)
+    head = composed.partition(":")[0].strip() if ":" in composed else ""
+    if composed != line and (head in sections or composed.startswith(tuple(steps))):
+        return "its accents are signs of their own, as some systems write them: type the line anew"
+    if head in sections:
+        return f"{head}: cannot stand here: a file has one feature, and a background stands before the first scenario"
+    if composed.startswith(tuple(steps)):
+        return "a step cannot stand here: steps follow the line of their scenario, whose tags stand above it"
+    for other in (language, "pt", "en", "es"):
+        sections_there, steps_there = keywords(other)
+        if other != language and (head in sections_there or composed.startswith(tuple(steps_there))):
+            return f"the keyword is of another language: the first line of the file says which, as # language: {other}"
+        if any(composed == word or composed.startswith(f"{word} ") for word in sections_there):
+            return "write a colon after the keyword"
+        if any(composed.lower().startswith(word.lower()) for word in (*steps_there, *(f"{word}:" for word in sections_there))):
+            return "keywords begin with a capital letter"
+    near = difflib.get_close_matches(head or composed.partition(" ")[0], [*sections, *(step.strip() for step in steps)], n=1)
+    return f"did you mean {near[0]}?" if near else "a step begins with a keyword and is one line; # begins a comment"
+
+
+@functools.cache
+def _languages() -> tuple[str, ...]:
+    from gherkin.dialect import DIALECTS
+
+    return tuple(DIALECTS)
 
 
 def _tags(node: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ __all__ = [
     "in_order",
     "lint_paths",
     "look",
+    "modules_of_steps",
     "tags_known_to",
     "walk",
 ]
@@ -50,17 +52,18 @@ RULES: Mapping[str, str] = {
     "then-without-assertion": "a Then that could not fail",
     "table-not-taken": "a table or text below a step whose function takes none, or the other way round",
     "empty-file": "a feature file without a feature or without scenarios",
-    "empty-scenario": "a scenario without steps",
+    "empty-scenario": "a scenario or background without steps, or a rule without scenarios",
     "no-then": "a scenario without a Then",
     "no-name": "a scenario without a name",
-    "no-examples": "an outline without rows, or a placeholder without a column",
-    "duplicate-name": "two scenarios of one name in a file",
+    "no-examples": "an outline without rows, a placeholder without a column, or a column without a use",
+    "duplicate-name": "two scenarios in a file whose names are one to a reader",
     "duplicate-id": "two scenarios of one id",
     "id": "a scenario without an id, with two, or with one of another form",
     "unknown-tag": "a tag that is not in the vocabulary",
     "hidden-scenario": "a scenario that is skipped or commented out",
     "swallowed-line": "a scenario or step that Gherkin takes for prose",
     "unbound-file": "a feature file, or a scenario in it, that nothing executes",
+    "unreadable": "a file that cannot be opened, or a link that leads back to a folder above it",
     "encoding": "a file that is not UTF-8",
     "not-gherkin": "a file that is not Gherkin",
     "not-python": "a file of steps that is not Python",
@@ -71,7 +74,7 @@ _SKIPPING = frozenset(
 )
 _ELSEWHERE = frozenset({"__pycache__", "node_modules", "build", "dist", "site-packages"})
 _HIDDEN_FOLDERS = frozenset({".git", ".tox", ".venv", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"})
-FEATURE_NAME = re.compile(r"\.feature(?:\.[a-z]+|~)?$", re.IGNORECASE)
+FEATURE_NAME = re.compile(r"\.(?:features|gherkin|feature(?:[^a-z0-9].*)?)$", re.IGNORECASE)
 # What the editor's reader of Python takes for a regular expression.
 _REGEX_MARKS = re.compile(r"[().*\\|]|^/")
 _PLACEHOLDER = re.compile(r"<([^<>\s][^<>]*)>")
@@ -150,7 +153,10 @@ def lint_paths(paths: Sequence[Path]) -> Report:
     if not scene.alone:
         findings += check_ids(scene.features)
     findings += _unbound(scene.features, scene.bindings, scene.roots)
-    findings += check_steps(scene.library, {path for path in scene.modules if _is_below(path, scene.roots)})
+    # What an unreadable file uses is not known.
+    own = {path for path in scene.modules if _is_below(path, scene.roots)}
+    unread = any(feature.faults for feature in scene.features)
+    findings += [item for item in check_steps(scene.library, own) if not unread or item.rule != "unused-step"]
     return Report(
         findings=in_order(item for item in findings if _is_below(item.path, scene.roots) or item.path in scene.modules),
         files=len(scene.features),
@@ -185,17 +191,19 @@ def look(paths: Sequence[Path]) -> Scene:
     """Reads what stands below the paths. Raises UsageError for a path that is not there, and when there is no feature file."""
     features: set[Path] = set()
     modules: set[Path] = set()
+    findings: list[Finding] = []
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
         found = list(walk(path)) if path.is_dir() else [path]
+        for item in found:
+            if item.is_symlink() and item.is_dir():
+                message = "the link leads back to a folder above it: what is there would run again and again"
+                findings.append(Finding(rule="unreadable", path=item.absolute(), line=1, message=message, hint="remove it"))
         features |= {item.resolve() for item in found if FEATURE_NAME.search(item.name)}
-        modules |= {item.resolve() for item in found if item.suffix == ".py"}
-        for folder in path.resolve().parents:
-            modules |= {item for item in (folder / "conftest.py", *(folder / "steps").glob("*.py")) if item.is_file()}
+        modules |= _modules_around(path, found)
     if not features:
         raise UsageError(f"{', '.join(map(str, paths))}: no feature file there: nothing was looked at")
-    findings: list[Finding] = []
     sources: list[SourceFile] = []
     for path in sorted(modules | {path.resolve() for path in (BUILT_IN / "steps").glob("*.py")}):
         try:
@@ -223,6 +231,32 @@ def look(paths: Sequence[Path]) -> Scene:
         alone=alone,
         findings=tuple(findings),
     )
+
+
+def _modules_around(path: Path, found: Iterable[Path]) -> set[Path]:
+    """The Python files among those found below a path, and those above it whose steps are known below as well."""
+    modules = {item.resolve() for item in found if item.suffix == ".py"}
+    for folder in path.resolve().parents:
+        modules |= {item for item in (folder / "conftest.py", *(folder / "steps").glob("*.py")) if item.is_file()}
+    return modules
+
+
+def modules_of_steps(folder: Path) -> list[Path]:
+    """What a run of a folder's scenarios loads beside the library: its steps as the lint knows them, with their fixtures.
+
+    Raises StepError for a file that is no Python.
+    """
+    loaded = []
+    for path in sorted(_modules_around(folder, walk(folder))):
+        if BUILT_IN in path.parents:
+            continue
+        source = read_source(path)
+        if source is not None and source.bindings:
+            # Steps in a module of tests are known there alone.
+            continue
+        if path.parent.name == "steps" or path.name == "conftest.py" or (source is not None and (source.steps or source.kinds)):
+            loaded.append(path)
+    return loaded
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -292,10 +326,12 @@ def check_feature(
     def finding(rule: str, line: int, message: str, hint: str = "") -> Finding:
         return Finding(rule=rule, path=feature.path, line=line, message=message, hint=hint)
 
-    for rule, line, message in feature.faults:
-        yield finding(rule, line, message)
+    for rule, line, message, remedy in feature.faults:
+        yield finding(rule, line, message, remedy)
     if feature.faults:
         return
+    for line, word in feature.hollow:
+        yield finding("empty-scenario", line, f"{word}: there is nothing in it", "write it or remove it")
     if not feature.scenarios:
         holds = "a background and no scenario" if feature.has_background else "no scenario"
         yield finding("empty-file", feature.line, f"the feature {feature.name!r} holds {holds}")
@@ -344,6 +380,8 @@ def _shape_of(scenario: ScenarioText, finding: _Make) -> Iterator[Finding]:
             yield finding(
                 "no-examples", examples.line, f"{where}: <{name}> has no column here", f"columns: {', '.join(examples.columns)}"
             )
+        for name in sorted({name for name in examples.columns if examples.columns.count(name) > 1}):
+            yield finding("no-examples", examples.line, f"{where}: two columns are called {name}: only one is used", "rename one")
         for name in sorted(set(examples.columns) - used):
             yield finding("no-examples", examples.line, f"{where}: no step uses the column {name}", "its rows all test the same")
         for row in {row for row in examples.rows if examples.rows.count(row) > 1}:
@@ -413,10 +451,25 @@ def _nearest_scope(steps: list[DefinedStep]) -> list[DefinedStep]:
 
 def _advice(text: str, step: StepText, library: Library, language: str) -> str:
     """The nearest steps, and a step ready to be filled in."""
+    if not step.kind:
+        return f"{step.keyword} goes on from the step above it, and there is none: begin with Given, When or Then"
+    plain = _in_plain_signs(text)
+    if plain != text and any(found.kind in ("", step.kind) for found in library.find(plain)):
+        return f"type it anew with plain signs: {plain}"
     near = library.nearest(text, step.kind)
     lines = ["nearest: " + near[0], *(f"         {other}" for other in near[1:])] if near else []
-    where = f"or define it in a file of the folder steps, after from features.steps import {step.kind or 'given'}:"
+    where = f"or define it in a file of the folder steps, after from features.steps import {step.kind}:"
     return "\n".join([*lines, where, *snippet(text, step, language).splitlines()])
+
+
+_PLAIN = str.maketrans(
+    {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "–": "-", "\u200b": "", "\ufeff": ""}
+)
+
+
+def _in_plain_signs(text: str) -> str:
+    """Without what word processors put in: other quotes, blanks and dashes, accents of their own, a full stop."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split()).removesuffix(".")
 
 
 def snippet(text: str, step: StepText, language: str = "en") -> str:
@@ -476,16 +529,19 @@ def _without_values(text: str) -> str:
 
 
 def _names_of(feature: FeatureFile, finding: _Make) -> Iterator[Finding]:
-    first: dict[str, int] = {}
+    first: dict[str, ScenarioText] = {}
     for scenario in feature.scenarios:
-        if scenario.name in first:
+        # As it is read: whoever looks at a report cannot tell names apart that differ in case, blanks or the making of accents.
+        read = " ".join(unicodedata.normalize("NFC", scenario.name).casefold().split())
+        other = first.setdefault(read, scenario)
+        if other is not scenario:
+            said = "one of the two never runs" if other.name == scenario.name else "nobody can tell them apart"
             yield finding(
                 "duplicate-name",
                 scenario.line,
-                f"the name {scenario.name!r} is also that of line {first[scenario.name]}: one of the two never runs",
+                f"the name {scenario.name!r} is also that of line {other.line}: {said}",
                 "names are unique in a file",
             )
-        first.setdefault(scenario.name, scenario.line)
 
 
 def _tags_of(feature: FeatureFile, known: Sequence[str] | None, finding: _Make) -> Iterator[Finding]:
@@ -515,19 +571,19 @@ def _lost_lines(feature: FeatureFile, library: Library, finding: _Make) -> Itera
             why = f"in {feature.language} no line begins with {head!r}:" if head in sections else f"did you mean {near[0]}:?"
             hint = f"{why} the first line gives the language, as # language: pt" if head in sections else why
             yield finding("swallowed-line", number, f"{text!r} is taken for prose, with all that follows", hint)
-        elif _is_step(text, library):
+        elif _is_step(text, library, feature.language):
             yield finding(
                 "swallowed-line",
                 number,
                 f"{text!r} is taken for prose: it never runs",
-                "misspelt keyword, or no scenario above it",
+                "misspelt keyword, no scenario above it, or something else than a blank after the keyword",
             )
     for number, text in feature.comments:
         said = text.lstrip("#").strip()
         head = said.partition(":")[0].strip() if ":" in said else ""
         if head in sections:
             yield finding("hidden-scenario", number, f"{said!r} is commented out", "finish it or remove it")
-        elif _is_step(said, library):
+        elif _is_step(said, library, feature.language):
             yield finding("hidden-scenario", number, f"the step {said!r} is commented out", "finish it or remove it")
         elif number > 1 and re.match(r"#\s*language\s*:", text):
             yield finding("swallowed-line", number, "the language is given too late: it must be the first line")
@@ -537,11 +593,20 @@ def _lost_lines(feature: FeatureFile, library: Library, finding: _Make) -> Itera
             )
 
 
-def _is_step(text: str, library: Library) -> bool:
-    """Whether a line is a keyword, or something like one, with a step after it."""
-    words = text.split(" ")
+def _is_step(text: str, library: Library, language: str) -> bool:
+    """Whether a line is a keyword, or something like one, with a step after it, however they are held apart."""
+    words = text.split()
+    rests = [" ".join(words[count:]) for count in (1, 2) if len(words) > count]
+    for keyword in {word for known in (language, "en", "pt") for word in keywords(known)[1]}:
+        bare = keyword.rstrip()
+        if text.casefold().startswith(bare.casefold()):
+            rest = text[len(bare) :]
+            if rest.startswith("\t") or (rest[:1].isspace() and not rest.startswith(" ")):
+                # No sentence goes on so.
+                return True
+            rests.append(" ".join(rest.split()))
     try:
-        return any(library.find(" ".join(words[count:]).strip()) for count in (1, 2) if len(words) > count)
+        return any(library.find(rest) for rest in rests if rest)
     except StepError:
         return False
 
@@ -579,16 +644,18 @@ def _ids_of_all(features: Sequence[FeatureFile]) -> Iterator[Finding]:
     first: dict[str, tuple[Path, int]] = {}
     for feature in features:
         for scenario in feature.scenarios:
+            rows = sum(len(examples.rows) for examples in scenario.examples)
             for tag in {tag for tag, _ in (*feature.tags, *scenario.tags) if tag.startswith(ID_TAG)}:
-                if tag in first:
-                    path, line = first[tag]
-                    yield Finding(
-                        rule="duplicate-id",
-                        path=feature.path,
-                        line=scenario.line,
-                        message=f"{tag} is also the id of {path.name}:{line}; ids name one scenario",
-                    )
-                first.setdefault(tag, (feature.path, scenario.line))
+                # The rows of an outline have ids of their own.
+                for name in (tag, *(f"{tag}-{row}" for row in range(1, rows + 1))):
+                    path, line = first.setdefault(name, (feature.path, scenario.line))
+                    if (path, line) != (feature.path, scenario.line):
+                        yield Finding(
+                            rule="duplicate-id",
+                            path=feature.path,
+                            line=scenario.line,
+                            message=f"{name} is also the id of {path.name}:{line}; ids name one scenario",
+                        )
 
 
 def _unbound(features: Sequence[FeatureFile], bindings: Sequence[Binding], roots: Sequence[Path]) -> Iterator[Finding]:
@@ -640,19 +707,23 @@ _vocabularies: dict[Path, frozenset[str]] = {}
 
 def _tags_in(path: Path) -> frozenset[str]:
     if path not in _vocabularies:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        try:
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        except UnicodeDecodeError:
+            raise StepError(f"{path}: the file is not UTF-8; save it as UTF-8") from None
         _vocabularies[path] = frozenset(line.split()[0] for line in text.splitlines() if line.startswith("@"))
     return _vocabularies[path]
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every file below a folder; not what tools put there."""
+    """Every file below a folder; not what tools put there. Also folders called as files are, and links that lead back."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            if path.name not in _ELSEWHERE and path.name not in _HIDDEN_FOLDERS and not (path / "pyvenv.cfg").is_file():
-                yield from walk(path)
-        else:
+        if not path.is_dir() or (path.is_symlink() and path.resolve() in (folder.resolve(), *folder.resolve().parents)):
             yield path
+        elif path.name not in _ELSEWHERE and path.name not in _HIDDEN_FOLDERS and not (path / "pyvenv.cfg").is_file():
+            if FEATURE_NAME.search(path.name):
+                yield path
+            yield from walk(path)
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:

@@ -49,6 +49,9 @@ _HARMLESS = frozenset(
     ]
 )
 _LOGS = frozenset({"log", "logger", "logging"})
+# What fails by raising, of ours and by the usual names; and what catches that.
+_LOOKS = frozenset({"same", "eventually", "becomes", "expect", "expect_json"})
+_CAUGHT = frozenset({"AssertionError", "Mismatch", "Exception", "BaseException"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ class _Reader:
         self._path = path
         self._tree = tree
         self._names: dict[str, tuple[str, str]] = {}
-        self._coroutines = {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+        self._coroutines = {node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)}
 
     def read(self) -> SourceFile | None:
         self._read_imports()
@@ -241,9 +244,13 @@ class _Reader:
                 yield "async-step", f"{node.name} is async and yields, which is not supported; clean up in a fixture"
         for item in own:
             if isinstance(item, ast.Expr) and isinstance(item.value, ast.Call):
-                name = item.value.func.id if isinstance(item.value.func, ast.Name) else ""
+                name = _name_of(item.value.func)
                 if name in self._coroutines:
                     yield "async-step", f"{node.name} calls {name} without await: it never runs"
+                elif name in ("create_task", "ensure_future"):
+                    yield "async-step", f"{node.name} starts a task and does not await it: what it finds is lost"
+        if kind == "then" and ours and any(isinstance(item, ast.Yield) for item in own):
+            yield "then-without-assertion", f"{node.name} yields and so cannot say no; clean up in a fixture"
         if kind == "then":
             yield from _faults_of_then(node, own, ours=ours)
 
@@ -274,13 +281,17 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def _faults_of_then(
     node: ast.FunctionDef | ast.AsyncFunctionDef, own: Sequence[ast.AST], *, ours: bool
 ) -> Iterator[tuple[str, str]]:
-    for item in own:
+    for item in (node, *own):
         if isinstance(item, ast.Expr) and isinstance(item.value, ast.Compare | ast.BoolOp):
             yield "then-without-assertion", f"{node.name} compares and drops the result: write assert before it"
-        if isinstance(item, ast.Try) and _swallows(item):
+        if isinstance(item, ast.Assert) and _is_always_true(item.test):
+            yield "then-without-assertion", f"{node.name} asserts what is always true, in line {item.lineno}"
+        if _swallows(item):
             yield "then-without-assertion", f"{node.name} catches its own assertion and goes on"
-    # Anything called from inside may look as well, so that only what certainly looks at nothing is a fault.
-    if not any(_may_fail(item, ours=ours) for statement in node.body for item in ast.walk(statement)):
+        for lost in _never_reached(item):
+            yield "then-without-assertion", f"{node.name} asserts in line {lost}, which is never reached"
+    # What is called may look as well: only what certainly looks at nothing is a fault. A function inside has to be called.
+    if not any(_may_fail(item, ours=ours) for item in own):
         yield "then-without-assertion", f"{node.name} has nothing in it that could fail: assert what the step says"
 
 
@@ -288,12 +299,8 @@ def _may_fail(item: ast.AST, *, ours: bool) -> bool:
     match item:
         case ast.Raise():
             return True
-        case ast.Assert(test=ast.Constant(value=value)):
-            return not value
-        case ast.Assert(test=ast.Tuple(elts=[_, *_])):
-            return False
-        case ast.Assert():
-            return True
+        case ast.Assert(test=test):
+            return not _is_always_true(test)
         case ast.Return(value=ast.Constant(value=value)):
             return ours and value is False
         case ast.Return(value=value):
@@ -307,15 +314,81 @@ def _may_fail(item: ast.AST, *, ours: bool) -> bool:
     return False
 
 
-def _swallows(item: ast.Try) -> bool:
-    if not any(isinstance(inner, ast.Assert) for statement in item.body for inner in ast.walk(statement)):
+def _is_always_true(test: ast.expr) -> bool:
+    match test:
+        case ast.Constant(value=value):
+            return bool(value)
+        case ast.Tuple(elts=[_, *_]) | ast.Lambda() | ast.GeneratorExp():
+            return True
+        case ast.JoinedStr(values=parts):
+            return any(isinstance(part, ast.Constant) for part in parts)
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return any(map(_is_always_true, values))
+        case ast.BoolOp(values=values):
+            return all(map(_is_always_true, values))
+        case ast.Compare(left=ast.Name(id=left), ops=[ast.Eq() | ast.Is()], comparators=[ast.Name(id=right)]):
+            return left == right
+    return False
+
+
+def _asserts(nodes: Iterable[ast.AST]) -> list[int]:
+    """The lines of what looks, in statements and what they hold."""
+    return [
+        item.lineno
+        for node in nodes
+        for item in (node, *_own_nodes(node))
+        if isinstance(item, ast.Assert) or (isinstance(item, ast.Call) and _name_of(item.func) in _LOOKS)
+    ]
+
+
+def _never_reached(item: ast.AST) -> Iterator[int]:
+    """The lines of assertions below `if False`, and of those after a return."""
+    if isinstance(item, ast.If) and isinstance(item.test, ast.Constant):
+        yield from _asserts(item.orelse if item.test.value else item.body)
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(item, name, ())
+        for number, statement in enumerate(block if isinstance(block, list) else ()):
+            if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
+                yield from _asserts(block[number + 1 :])
+
+
+def _swallows(item: ast.AST) -> bool:
+    if isinstance(item, ast.With | ast.AsyncWith) and _asserts(item.body):
+        for held in item.items:
+            call = held.context_expr
+            if isinstance(call, ast.Call) and _name_of(call.func) in ("suppress", "raises") and _names_in(call.args) & _CAUGHT:
+                return True
+    if not isinstance(item, ast.Try) or not _asserts(item.body):
         return False
+    if any(isinstance(statement, ast.Return) for statement in item.finalbody):
+        return True
     for handler in item.handlers:
-        names = {name.id for name in ast.walk(handler.type) if isinstance(name, ast.Name)} if handler.type else {"Exception"}
-        idle = all(isinstance(statement, ast.Pass | ast.Expr | ast.Continue) for statement in handler.body)
-        if idle and names & {"AssertionError", "BaseException", "Exception"}:
+        caught = _names_in([handler.type]) if handler.type else {"Exception"}
+        if caught & _CAUGHT and not any(
+            map(_goes_on_to_fail, (inner for part in handler.body for inner in (part, *_own_nodes(part))))
+        ):
             return True
     return False
+
+
+def _goes_on_to_fail(item: ast.AST) -> bool:
+    match item:
+        case ast.Raise() | ast.Assert():
+            return True
+        case ast.Return(value=value):
+            return value is not None and not (isinstance(value, ast.Constant) and value.value is not False)
+        case ast.Call(func=func):
+            return _name_of(func) in (*_LOOKS, "fail")
+    return False
+
+
+def _names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    return {_name_of(inner) for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Attribute)}
+
+
+def _name_of(node: ast.AST) -> str:
+    """The last part of a name: what is called in `a.b()`."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _kind_defined(node: ast.Call) -> dict[str, str]:

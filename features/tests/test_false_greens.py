@@ -107,6 +107,45 @@ FALSE_GREENS: Mapping[str, tuple[str, str, str]] = {
         SHOWN,
         then("try:\n    assert 1 == 2\nexcept Exception:\n    pass"),
     ),
+    "a Then that suppresses its own assertion": (
+        "then-without-assertion",
+        SHOWN,
+        then("import contextlib\nwith contextlib.suppress(AssertionError):\n    assert 1 == 2"),
+    ),
+    "a Then whose assertion nobody calls": ("then-without-assertion", SHOWN, then("def look():\n    assert 1 == 2")),
+    "a Then that asserts a generator": ("then-without-assertion", SHOWN, then("assert (one == 2 for one in [1])")),
+    "a Then that asserts after its return": ("then-without-assertion", SHOWN, then("len([])\nreturn\nassert 1 == 2")),
+    "a coroutine inside a step that nobody awaits": (
+        "async-step",
+        SHOWN,
+        then("async def look():\n    assert 1 == 2\nlook()\nassert __name__"),
+    ),
+    "a background without steps": (
+        "empty-scenario",
+        feature("Background:", *scenario("Given a unit", "Then it is so")),
+        "",
+    ),
+    "a rule without scenarios": ("empty-scenario", SOUND + "\n  Rule: Nothing\n", ""),
+    "two scenarios whose names differ in case and blanks": (
+        "duplicate-name",
+        feature(*scenario("Given a unit", "Then it is so"), *scenario("Given a unit", "Then it is so", name="one")),
+        "",
+    ),
+    "an outline with two columns of one name": (
+        "no-examples",
+        feature("Scenario Outline: One", "  Then it is <how>", "  Examples:", "    | how | how |", "    | broken | so |"),
+        then("assert False", "it is broken"),
+    ),
+    "a step after a tab": (
+        "swallowed-line",
+        feature(*scenario("Given\tit is broken", "Given a unit", "Then it is so")),
+        "",
+    ),
+    "a step after a no-break space": (
+        "swallowed-line",
+        feature(*scenario("Given\u00a0it is broken", "Given a unit", "Then it is so")),
+        "",
+    ),
     "a scenario tagged to be skipped": (
         "hidden-scenario",
         feature("@skip", *scenario("Given a unit", "Then it is broken")),
@@ -191,7 +230,17 @@ def test_what_is_sound_is_let_pass(pytester: pytest.Pytester) -> None:
     run(pytester, "-p", "features.plugin").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("path", ["features/other.Feature", "features/.hidden/other.feature", "features/other.feature.txt"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "features/other.Feature",
+        "features/.hidden/other.feature",
+        "features/other.feature.txt",
+        "features/other.features",
+        "features/other.feature (1)",
+        "features/other.gherkin",
+    ],
+)
 def test_a_file_that_nobody_binds_is_refused(pytester: pytest.Pytester, path: str) -> None:
     lay_out(pytester.path, SOUND, "")
     other = pytester.path / path
@@ -199,6 +248,15 @@ def test_a_file_that_nobody_binds_is_refused(pytester: pytest.Pytester, path: st
     other.write_text(SOUND, encoding="utf-8")
     assert run(pytester).ret == pytest.ExitCode.OK
     _refused(pytester, "unbound-file")
+
+
+def test_a_folder_called_as_a_file_and_a_link_that_leads_back_are_refused(pytester: pytest.Pytester) -> None:
+    lay_out(pytester.path, SOUND, "")
+    link = pytester.path / "features" / "again"
+    link.symlink_to(".")
+    assert [(item.rule, item.path) for item in lint_paths([pytester.path]).findings] == [("unreadable", link)]
+    link.rename(pytester.path / "features" / "again.feature")
+    _refused(pytester, "unreadable")
 
 
 def test_a_scenario_that_no_decorator_names_is_refused(pytester: pytest.Pytester) -> None:

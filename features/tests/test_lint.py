@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from features.expressions import StepError
 from features.gherkin_files import StepText
 from features.lint import RULES, default_paths, lint_paths, snippet
 from features.lint_formats import render
@@ -202,6 +204,97 @@ def test_every_rule_that_is_found_is_documented() -> None:
 
 
 READ = {"async-step", "then-without-assertion", "encoding", "not-gherkin"}
+
+PORTUGUESE = """# language: pt
+Funcionalidade: Comprar
+  @id:comprar
+  Cenário: Comprar
+    Dado uma loja
+    Quando (11) 98765-4321 compra por R$ 5
+    Então a loja vendeu por R$ 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (PORTUGUESE.partition("\n")[2], 1, "as # language: pt"),
+        (PORTUGUESE.replace(": pt", ": pt-BR", 1), 1, "did you mean # language: pt?"),
+        (PORTUGUESE.replace("# l", "# L", 1), 2, "as # language: pt"),
+        (PORTUGUESE.replace("Cenário:", "Scenario:"), 4, "as # language: en"),
+        (PORTUGUESE.replace("Cenário: ", "Cenário "), 4, "write a colon after the keyword"),
+        (PORTUGUESE.replace("Então", "então"), 7, "keywords begin with a capital letter"),
+        (PORTUGUESE.replace("Então", "Entõa"), 7, "did you mean Ent"),
+        (unicodedata.normalize("NFD", PORTUGUESE), 4, "type the line anew"),
+        (PORTUGUESE + PORTUGUESE.partition("\n")[2], 8, "a file has one feature"),
+        (PORTUGUESE.replace("@id:comprar", "@id: comprar"), 3, "hold no blank: @id:some-words"),
+        (PORTUGUESE.replace("  @id:comprar\n", "").replace("Dado", "@id:comprar\n    Dado"), 5, "whose tags stand above it"),
+        (PORTUGUESE + "      | a | b |\n      | 1 |\n", 9, "as many cells as its first"),
+        (PORTUGUESE + '      """\n      Olá\n', 10, 'close the text with """'),
+        (PORTUGUESE.replace("uma loja", "uma\u00a0loja"), 5, "type it anew with plain signs: uma loja"),
+        (PORTUGUESE.replace("uma loja", "uma loja."), 5, "type it anew with plain signs: uma loja"),
+        (PORTUGUESE.replace("Dado", "E"), 5, "there is none: begin with Given"),
+    ],
+)
+def test_the_usual_slips_are_told_with_what_to_do(write: Write, text: str, line: int, said: str) -> None:
+    found = [item for item in lint_paths([write(text)]).findings if item.path.suffix == ".feature"]
+    assert [item.line for item in found] == [line]
+    assert said in found[0].hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert lambda: shop.sold == amount",
+        "assert f'{shop.sold} is {amount}'",
+        "assert shop.sold == amount or True",
+        "assert amount == amount",
+        "if False:\n    assert shop.sold == amount\nshop.close()",
+        "try:\n    assert shop.sold == amount\nexcept AssertionError:\n    return",
+        "try:\n    same('sold', expected=amount, seen=shop.sold)\nexcept Exception as error:\n    print(error)",
+        "try:\n    assert shop.sold == amount\nfinally:\n    return",
+        "with pytest.raises(AssertionError):\n    assert shop.sold == amount",
+        "assert shop.sold == amount\nyield",
+    ],
+)
+def test_a_then_that_cannot_say_no_is_found(write: Write, body: str) -> None:
+    steps = STEPS.replace("assert shop.sold == amount", body.replace("\n", "\n    "))
+    assert "then-without-assertion" in _rules(write(steps=steps))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def sold():\n    assert shop.sold == amount\nsold()",
+        "try:\n    assert shop.sold == amount\nexcept AssertionError as error:\n    raise ValueError from error",
+        "try:\n    assert shop.sold == amount\nexcept AssertionError:\n    return False",
+        "if not shop:\n    return False\nassert shop.sold == amount",
+        "eventually(lambda: shop.sold, amount, within_s=5, what='sold')",
+    ],
+)
+def test_a_then_that_can_say_no_is_let_pass(write: Write, body: str) -> None:
+    steps = STEPS.replace("assert shop.sold == amount", body.replace("\n", "\n    "))
+    assert lint_paths([write(steps=steps)]).findings == ()
+
+
+def test_what_an_unreadable_file_uses_is_not_known(write: Write) -> None:
+    folder = write(PORTUGUESE.replace("Cenário: ", "Cenário "))
+    assert [item.rule for item in lint_paths([folder]).findings] == ["not-gherkin"]
+
+
+def test_rows_of_an_outline_have_ids_of_their_own(write: Write) -> None:
+    outline = SOUND.replace("Scenario: Buying", "Scenario Outline: Selling").replace("a shop", "a <what>")
+    text = outline + "    Examples:\n      | what |\n      | shop |\n" + SOUND.partition("\n")[2].replace(":buy", ":buy-1")
+    assert _rules(write(text)) == {"duplicate-id": 11}
+
+
+def test_a_vocabulary_that_is_not_utf_8_is_named(write: Write) -> None:
+    folder = write() / "other"
+    folder.mkdir()
+    (folder / "tags.txt").write_bytes("@vip  só clientes".encode("latin-1"))
+    (folder / "shop.feature").write_text(SOUND, encoding="utf-8")
+    with pytest.raises(StepError, match=r"tags\.txt: the file is not UTF-8"):
+        lint_paths([folder])
 
 
 def test_the_features_folder_with_its_steps_is_the_default(tmp_path: Path) -> None:
