@@ -72,7 +72,7 @@ def when(*expressions: str, target_fixture: str | None = None) -> Callable[[F], 
 
 
 def then(*expressions: str, target_fixture: str | None = None) -> Callable[[F], F]:
-    """A step that looks, and fails by raising or by returning False."""
+    """A step that looks, and fails by raising or by returning False; anything else than True that it returns is an error."""
     return _defining("then", expressions, target_fixture)
 
 
@@ -98,7 +98,7 @@ def _defining(kind: str, expressions: tuple[str, ...], target_fixture: str | Non
                     f"{len(taken)}; they are its first parameters, before any fixture"
                 )
         definition = StepDefinition(kind=kind, expressions=expressions, function=function)
-        run = _runnable(kind, expressions[0], function)
+        run = _runnable(kind, expressions[0], function, keeps=target_fixture is not None)
         for expression in parsed:
             parser = CucumberParser(expression, taken[: len(expression.names)], definition)
             register(parser, kind, target_fixture=target_fixture, stacklevel=2)(run)  # type: ignore[arg-type]
@@ -107,8 +107,11 @@ def _defining(kind: str, expressions: tuple[str, ...], target_fixture: str | Non
     return define
 
 
-def _runnable(kind: str, text: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """What pytest-bdd calls: it gives tables and texts their type, awaits, and looks at what a Then returns."""
+def _runnable(kind: str, text: str, function: Callable[..., Any], *, keeps: bool) -> Callable[..., Any]:
+    """What pytest-bdd calls: it gives tables and texts their type, awaits, and looks at what a Then returns.
+
+    `keeps` says that what is returned becomes a fixture.
+    """
     if inspect.isgeneratorfunction(function):
         if kind == "then":
             raise StepError(f"@then on {function.__qualname__}: a Then that yields cannot say no; clean up in a fixture")
@@ -126,6 +129,8 @@ def _runnable(kind: str, text: str, function: Callable[..., Any]) -> Callable[..
             result = _await(result)
         if kind == "then" and result is False:
             raise Mismatch(text, expected="it to be so", seen="it is not")
+        if kind == "then" and not (result is None or result is True or keeps):
+            raise StepError(f"{function.__qualname__} returned a {type(result).__name__}: a Then says True or False, or raises")
         return result
 
     return run

@@ -87,8 +87,8 @@ async def _():
     result.stdout.fnmatch_lines(["*it was awaited*"])
 
 
-@pytest.mark.parametrize(("says", "passed"), [("False", 0), ("True", 1), ("None", 1), ("0 == 1", 0)])
-def test_a_then_that_returns_false_fails(attempt, says: str, passed: int) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("says", "passed"), [("False", 0), ("True", 1), ("None", 1), ("0 == 1", 0), ("print", 0), ("0", 0)])
+def test_a_then_that_returns_anything_but_true_fails(attempt, says: str, passed: int) -> None:  # type: ignore[no-untyped-def]
     for prefix in ("", "async "):
         result = attempt(f'@then("it is so")\n{prefix}def _(): return {says}\n', "Then it is so")
         result.assert_outcomes(passed=passed, failed=1 - passed)
