@@ -121,18 +121,27 @@ def _has_pytest_bdd(config: pytest.Config) -> bool:
 
 
 def _load_steps(config: pytest.Config, folder: Path, library: ModuleType) -> None:
-    """The step library, and the steps that stand beside the scenarios: `steps/*.py` in their folder."""
+    """The step library, and the steps that stand beside the scenarios."""
     for area in sorted(module.name for module in pkgutil.iter_modules(library.__path__)):
         # Imported as any module: the steps of one area use those of another, and pytest would warn of what it cannot rewrite.
         config.pluginmanager.register(importlib.import_module(f"{library.__name__}.{area}"), f"golive steps of {area}")
-    own = folder / "steps"
-    if own.is_dir() and own != Path(library.__path__[0]).resolve():
-        for path in sorted(own.glob("*.py")):
-            config.pluginmanager.register(_module_at(path), f"golive steps of {path}")
+    if folder == _BUILT_IN:
+        return
+    from features.expressions import StepError
+    from features.lint import modules_of_steps
+
+    try:
+        own = modules_of_steps(folder)
+    except StepError as error:
+        raise pytest.UsageError(str(error)) from None
+    # Last, so that nothing of ours is hidden by a file of theirs.
+    sys.path.extend(dict.fromkeys(str(path.parent) for path in own))
+    for number, path in enumerate(own):
+        config.pluginmanager.register(_module_at(path, f"golive_own_steps_{number}_{path.stem}"), f"golive steps of {path}")
 
 
-def _module_at(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"golive_own_steps_{path.stem}", path)
+def _module_at(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise pytest.UsageError(f"{path}: cannot be read as a module of steps")
     module = importlib.util.module_from_spec(spec)
@@ -140,7 +149,7 @@ def _module_at(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise pytest.UsageError(f"{path}: its steps cannot be loaded: {type(error).__name__}: {error}") from None
     return module
 

@@ -116,6 +116,11 @@ class Recording:
 def _verdict_of(error: BaseException, place: str) -> tuple[Status, str]:
     said = " ".join(str(error).split()) or type(error).__name__
     match error:
+        case pytest.FixtureLookupError():
+            return Status.ERROR, f"{place}: its function asks for {error.argname!r}: no value of its text, no fixture"
+        case pytest.PytestUnraisableExceptionWarning() if "coroutine" in said:
+            lost = said.partition("coroutine object ")[2].partition(" at ")[0]
+            return Status.ERROR, f"{place}: before this, {lost} was called and not awaited: it never ran"
         case StepDefinitionNotFoundError():
             return Status.ERROR, f"{place}: no step definition has this text"
         case Inconclusive():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from features.lint import lint_paths
 from gate import journal as journals
 from gate.journal import Journal, Recording
 from gate.model import Outcome, Status
@@ -48,6 +49,18 @@ def _(): raise Inconclusive("no traffic")
 
 @then("it does not apply")
 def _(): raise NotApplicable("no campaigns here")
+
+@then("it asks for what is not there")
+def _(no_such_fixture): assert __name__
+
+@then("it forgets to await")
+def _(evidence):
+    evidence("looked at", 1)
+    getattr(Later(), "look")()
+
+class Later:
+    async def look(self):
+        raise AssertionError("it was awaited")
 
 @then("it is skipped")
 def _(): pytest.skip("not today")
@@ -123,6 +136,8 @@ def test_each_way_to_end_has_its_status(bench: Bench) -> None:
         scenario("elsewhere", "Then it does not apply"),
         scenario("skipped", "Then it is skipped"),
         scenario("broken", "Then the step is broken"),
+        scenario("asking", "Then it asks for what is not there"),
+        scenario("forgetful", "Then it forgets to await", "And it works"),
         scenario("unclean", "Then it works until the end"),
         scenario("unreachable", "And somebody who is signed in", "Then it works"),
     )
@@ -136,6 +151,8 @@ def test_each_way_to_end_has_its_status(bench: Bench) -> None:
         "elsewhere": "skip",
         "skipped": "inconclusive",
         "broken": "error",
+        "asking": "error",
+        "forgetful": "error",
         "unclean": "error",
         "unreachable": "error",
     }
@@ -144,6 +161,8 @@ def test_each_way_to_end_has_its_status(bench: Bench) -> None:
     assert "none gathered evidence" in reasons["silent"]
     assert reasons["skipped"] == "Then it is skipped: skipped (not today)"
     assert "KeyError" in reasons["broken"]
+    assert "asks for 'no_such_fixture': no value of its text, no fixture" in reasons["asking"]
+    assert "Later.look was called and not awaited" in reasons["forgetful"]
     assert reasons["unclean"].startswith("after the last step: the step itself broke: RuntimeError: cannot clean up (bench_steps")
     assert "cannot be reached" in reasons["unreachable"]
     assert [str(item) for item in found["scenario.good"].evidence] == ["looked at: 3 times"]
@@ -265,6 +284,42 @@ def test_the_plugin_may_be_named_twice(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_something(): pass")
     result = pytester.runpytest_subprocess("-p", "features.plugin")
     assert result.ret == 0
+
+
+@pytest.mark.parametrize("place", ["steps/own.py", "area/steps/own.py", "own_steps.py", "conftest.py", "steps/deep/own.py"])
+def test_steps_are_loaded_from_wherever_the_lint_finds_them(bench: Bench, place: str) -> None:
+    path = bench.folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name("beside_it.py").write_text("EXPECTED = 3\n")
+    path.write_text(
+        "from features.steps import then\nfrom beside_it import EXPECTED\n\n"
+        "@then('three are {int}')\ndef _(number, evidence):\n    evidence('number', number)\n    assert number == EXPECTED\n"
+    )
+    bench.write(scenario("good", "Then three are 3"), scenario("bad", "Then three are 4"))
+    assert {item.rule for item in lint_paths([bench.folder]).findings} <= {"undefined-step"}
+    _, recording = bench.run()
+    assert {name: outcome.status for name, outcome in _by_id(recording).items()} == {
+        "scenario.good": Status.PASS,
+        "scenario.bad": Status.FAIL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ("raise SystemExit(0)", "own.py: its steps cannot be loaded: SystemExit: 0"),
+        ("import nothing_of_this_name", "own.py: its steps cannot be loaded: ModuleNotFoundError"),
+        ("from features.steps import then\ndef broken(:", "own.py:2: no Python"),
+    ],
+)
+def test_steps_that_cannot_be_loaded_are_named(bench: Bench, steps: str, said: str) -> None:
+    (bench.folder / "steps").mkdir()
+    (bench.folder / "steps" / "own.py").write_text(steps)
+    bench.write(scenario("good", "Then it works"))
+    result, recording = bench.run()
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert said in result.stderr.str()
+    assert recording.outcomes == ()
 
 
 def test_workers_share_the_scenarios_and_their_answers_meet_in_one_journal(bench: Bench) -> None:
