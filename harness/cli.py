@@ -572,9 +572,9 @@ def e2e(
 
     teller = output.teller(policy_named(policy_name))
     tags = asked_for(tags, profile=profile, everything=everything, own=features is not None)
-    selected = select(read_features(features or FEATURES), tags)
     if features is not None:
         _refuse_unsound(features)
+    selected = select(read_features(features or FEATURES), tags)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         run(

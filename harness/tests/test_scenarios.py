@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def silent_backend() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.fixture
+def target(silent_backend: str) -> Target:
+    return Target(url=silent_backend, admin_email="admin@example.com", admin_password="correct-horse-battery")
+
+
 ANSWER = """
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,32 +135,34 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_scenarios_that_cannot_reach_their_target_are_errors(folder: Path, journal: Journal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nobody.invalid:8000", "https://127.0.0.1:9/api"])
+def test_scenarios_that_cannot_reach_their_target_are_errors(folder: Path, journal: Journal, tmp_path: Path, url: str) -> None:
     progress: list[Outcome] = []
-    outcomes = run(TARGET, journal, log=tmp_path / "log", features=folder, on_progress=progress.append)
+    outcomes = run(replace(TARGET, url=url), journal, log=tmp_path / "log", features=folder, on_progress=progress.append)
     assert [(outcome.id, outcome.status) for outcome in outcomes] == [
         ("scenario.one", Status.ERROR),
         ("scenario.two", Status.ERROR),
     ]
     assert all("cannot be reached" in outcome.reason for outcome in outcomes)
+    # Even one whose steps would never have asked.
+    assert not (tmp_path / "log").exists()
     assert {outcome.id for outcome in progress} == {"scenario.one", "scenario.two"}
     [part] = journals.read(journal.path).parts
     assert (part.name, part.expected, part.ended_at is not None) == ("scenarios", ("scenario.one", "scenario.two"), True)
 
 
 @pytest.mark.process
-def test_scenarios_that_the_lint_refuses_are_errors_with_what_it_found(folder: Path, journal: Journal, tmp_path: Path) -> None:
+def test_scenarios_that_the_lint_refuses_are_errors_with_what_it_found(
+    folder: Path, journal: Journal, tmp_path: Path, target: Target
+) -> None:
     (folder / "some.feature").write_text(FEATURE.replace("no QR code is shown", "no QR coat is shown"))
-    outcomes = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    outcomes = run(target, journal, log=tmp_path / "log", features=folder)
     assert {outcome.status for outcome in outcomes} == {Status.ERROR}
     assert all("some.feature:11: undefined-step: " in outcome.reason for outcome in outcomes)
 
 
 @pytest.mark.process
-def test_a_run_that_hangs_is_stopped_after_its_time_limit(
-    folder: Path, journal: Journal, tmp_path: Path, silent_backend: str
-) -> None:
-    target = Target(url=silent_backend, admin_email="a@example.com", admin_password="correct-horse-battery")
+def test_a_run_that_hangs_is_stopped_after_its_time_limit(folder: Path, journal: Journal, tmp_path: Path, target: Target) -> None:
     began = time.monotonic()
     outcomes = run(target, journal, log=tmp_path / "log", features=folder, time_limit_s=2.0)
     assert time.monotonic() - began < 10.0
@@ -165,10 +173,10 @@ def test_a_run_that_hangs_is_stopped_after_its_time_limit(
 @pytest.mark.process
 @pytest.mark.parametrize("status", [0, 1, 2, 3, 4, 5, 139])
 def test_a_child_that_answers_nothing_is_never_a_pass(
-    folder: Path, journal: Journal, tmp_path: Path, child: Child, status: int
+    folder: Path, journal: Journal, tmp_path: Path, target: Target, child: Child, status: int
 ) -> None:
     child(f"print('token=correct-horse-battery, and gone'); raise SystemExit({status})")
-    outcomes = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    outcomes = run(target, journal, log=tmp_path / "log", features=folder)
     assert [outcome.status for outcome in outcomes] == [Status.ERROR, Status.ERROR]
     assert all("and gone" in outcome.reason and "correct-horse" not in outcome.reason for outcome in outcomes)
     assert {outcome.id for outcome in journals.read(journal.path).outcomes} == {"scenario.one", "scenario.two"}
@@ -191,10 +199,10 @@ def test_a_child_that_answers_nothing_is_never_a_pass(
     ],
 )
 def test_answers_must_be_those_that_were_planned(
-    folder: Path, journal: Journal, tmp_path: Path, child: Child, program: str, wrong: str, said: str
+    folder: Path, journal: Journal, tmp_path: Path, target: Target, child: Child, program: str, wrong: str, said: str
 ) -> None:
     child(ANSWER + program)
-    outcomes = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    outcomes = run(target, journal, log=tmp_path / "log", features=folder)
     reasons = [outcome.reason for outcome in outcomes if outcome.id == wrong and outcome.status is Status.ERROR]
     assert len(reasons) == 1
     assert said in reasons[0]
@@ -202,18 +210,18 @@ def test_answers_must_be_those_that_were_planned(
 
 @pytest.mark.process
 def test_answers_of_an_earlier_run_in_the_same_journal_do_not_count(
-    folder: Path, journal: Journal, tmp_path: Path, child: Child
+    folder: Path, journal: Journal, tmp_path: Path, target: Target, child: Child
 ) -> None:
     child(ANSWER + "answer('scenario.one'); answer('scenario.two')")
-    first = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    first = run(target, journal, log=tmp_path / "log", features=folder)
     assert [outcome.status for outcome in first] == [Status.PASS, Status.PASS]
     child("")
-    second = run(TARGET, journal, log=tmp_path / "log", features=folder)
+    second = run(target, journal, log=tmp_path / "log", features=folder)
     assert [outcome.status for outcome in second] == [Status.ERROR, Status.ERROR]
 
 
 @pytest.mark.process
-def test_an_interrupt_ends_the_child_and_what_the_child_started(tmp_path: Path, folder: Path) -> None:
+def test_an_interrupt_ends_the_child_and_what_the_child_started(tmp_path: Path, folder: Path, silent_backend: str) -> None:
     pids = tmp_path / "pids"
     grandchild = f"import os, time; open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(600)"
     program = f"""
@@ -226,7 +234,7 @@ def test_an_interrupt_ends_the_child_and_what_the_child_started(tmp_path: Path, 
         both = f"import subprocess; subprocess.Popen({{start!r}}); exec({{start[2]!r}})"
         scenarios._command = lambda *_: [sys.executable, "-c", both]
         journal = Journal.create(Path({str(tmp_path / "interrupted.jsonl")!r}), release={{}})
-        target = Target(url="http://127.0.0.1:9", admin_email="a", admin_password="b")
+        target = Target(url={silent_backend!r}, admin_email="a", admin_password="b")
         scenarios.run(target, journal, log=Path({str(tmp_path / "log")!r}), features=Path({str(folder)!r}))
     """
     environment = os.environ | {"PYTHONPATH": str(FEATURES.parent)}
