@@ -110,6 +110,10 @@ def _case(
     case, started = new_id(), new_id()
     yield {"testCase": {"id": case, "testRunStartedId": run, "pickleId": pickle["id"], "testSteps": test_steps}}
     now = _began(outcome)
+    statuses = [str(recorded[number]["status"]) if number < len(recorded) else "not run" for number in range(len(texts))]
+    if outcome.status is not Status.PASS and "failed" not in statuses:
+        # What went wrong was no step's: before the first, after the last, or that nothing was shown. It must be seen at one.
+        statuses[max(statuses.count("passed") - 1, 0)] = "failed"
     yield {"testCaseStarted": {"id": started, "testCaseId": case, "attempt": 0, "timestamp": _timestamp(now)}}
     for number in range(len(texts)):
         step: Mapping[str, Any] = recorded[number] if number < len(recorded) else {"status": "not run", "duration_s": 0.0}
@@ -126,8 +130,8 @@ def _case(
                     "timestamp": _timestamp(now),
                 }
             }
-        result = {"status": _STATUS[step["status"]], "duration": _duration(float(step["duration_s"]))}
-        if step["status"] == "failed":
+        result = {"status": _STATUS[statuses[number]], "duration": _duration(float(step["duration_s"]))}
+        if statuses[number] == "failed":
             # What was not seen is no failure of the backend: Cucumber's word for it is pending.
             result |= {"status": "PENDING" if outcome.status in _UNSEEN else "FAILED", "message": outcome.reason}
         yield {"testStepFinished": {**place, "testStepResult": result, "timestamp": _timestamp(now)}}

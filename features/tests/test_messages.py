@@ -100,6 +100,17 @@ def test_a_failed_step_says_why_and_the_run_did_not_succeed(folder: Path, status
     assert messages[-1]["testRunFinished"]["success"] is False
 
 
+def test_what_went_wrong_outside_the_steps_is_seen_at_one_of_them(folder: Path) -> None:
+    outcome = _outcome("scenario.um-1", Status.ERROR, "every step passed and none gathered evidence: nothing was shown")
+    for messages, expected in (
+        (_messages(folder, outcome), ["PASSED", "PASSED", "FAILED"]),
+        (list(build(read_features(folder), [outcome], {}, look([folder]).library)), ["FAILED", "SKIPPED", "SKIPPED"]),
+    ):
+        results = [item["testStepFinished"]["testStepResult"] for item in messages if "testStepFinished" in item]
+        assert [result["status"] for result in results] == expected
+        assert outcome.reason in [result.get("message") for result in results]
+
+
 def test_the_file_has_one_message_a_line_and_holds_no_phone(folder: Path) -> None:
     path, outcome = folder / "scenarios.ndjson", _outcome("scenario.um-1", Status.PASS)
     exchange = Exchange(
