@@ -59,7 +59,7 @@ def time_of_target(request: pytest.FixtureRequest, target: Target, control_plane
         return target_time(None, lambda: None)
     probe = Backend(target.url, time=target_time(None, lambda: None), secrecy=Secrecy())
     try:
-        return target_time(control_plane, probe.uptime, shared=scenario_run(request.config).worker > 0)
+        return target_time(control_plane, probe.uptime, shared=scenario_run(request.config).shared)
     finally:
         probe.close()
 
@@ -120,7 +120,7 @@ def courier(api: Backend, evolution: EvolutionControl, time_of_target: TargetTim
 @pytest.fixture
 def operations(request: pytest.FixtureRequest, target: Target) -> Operations:
     """What the operator of the backend can do to it."""
-    return Operations(target, shared=scenario_run(request.config).worker > 0)
+    return Operations(target, shared=scenario_run(request.config).shared)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ to the journal that `--golive-journal` names; secrets come from the environment 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -38,6 +39,7 @@ _LINT_NAME = "golive-lint"
 _BOUND_MODULE = Path(__file__).with_name("test_scenarios.py")
 # pytest-bdd binds scenarios while a module is imported, where no configuration can be asked for.
 _folders: list[Path] = []
+_systems = contextlib.ExitStack()
 
 
 def folder_of_features() -> Path:
@@ -76,7 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from features.run import ScenarioRun, worker_number
     from gate.errors import GateError
     from harness.scenarios import read_features, select
-    from harness.target import Target
+    from harness.target import OWN_SYSTEM, Target
+    from harness.targets import own_system
 
     missing = [name for name in ("GOLIVE_ADMIN_EMAIL", "GOLIVE_ADMIN_PASSWORD") if not os.environ.get(name)]
     if missing:
@@ -92,11 +95,14 @@ def pytest_configure(config: pytest.Config) -> None:
         operations_url=os.environ.get("GOLIVE_OPERATIONS_URL", ""),
         signing_key=os.environ.get("GOLIVE_SIGNING_KEY", ""),
     )
+    worker, told = worker_number(config), os.environ.get(OWN_SYSTEM, "")
     folder = Path(config.getoption("--golive-features") or _BUILT_IN).resolve()
     journal, is_worker = config.getoption("--golive-journal"), hasattr(config, "workerinput")
     try:
         planned = read_features(folder)
         selected = select(planned, config.getoption("--golive-tag"), config.getoption("--golive-only"))
+        if worker and told:
+            target = _systems.enter_context(own_system(told, worker))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     _folders.append(folder)
@@ -105,7 +111,8 @@ def pytest_configure(config: pytest.Config) -> None:
         planned=planned,
         selected=selected,
         journal=Path(journal) if journal and not is_worker else None,
-        worker=worker_number(config),
+        worker=worker,
+        shared=worker > 0 and not told,
         folder=folder,
         messages=Path(messages) if (messages := config.getoption("--golive-messages")) and not is_worker else None,
     )
@@ -160,6 +167,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
         close_loop()
         _folders.pop()
+        _systems.close()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -28,7 +28,10 @@ _EXAMPLE = "_pytest_bdd_example"
 
 
 class ScenarioRun:
-    """One run of scenarios: what was planned, what was bound, and what became of each."""
+    """One run of scenarios: what was planned, what was bound, and what became of each.
+
+    `worker` is 0 in a single process, and `shared` says that other workers have the same target.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class ScenarioRun:
         selected: list[PlannedScenario],
         journal: Path | None,
         worker: int,
+        shared: bool,
         folder: Path,
         messages: Path | None,
     ) -> None:
@@ -45,6 +49,7 @@ class ScenarioRun:
         secrets = tuple(filter(None, (target.admin_password, target.control_token, target.metrics_token, target.signing_key)))
         self.target = target
         self.worker = worker
+        self.shared = shared
         self.secrecy = Secrecy(secrets)
         self._planned = {scenario.id: scenario for scenario in planned}
         self._selected = {scenario.id for scenario in selected}

@@ -538,7 +538,19 @@ def prove(
 @click.option("--profile", default="", metavar="PROFILE", help="Only core, outbound, campaigns, security or chaos.")
 @click.option("--all", "everything", is_flag=True, help="Every scenario, not only the nine of the seed.")
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run them in.")
+@click.option(
+    "--unsupported",
+    multiple=True,
+    metavar="@TAG|ID[=REASON]",
+    help="What the backend is declared not to support: not run, and shown as skipped; may be repeated.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes to run them in; each starts an embedded reference of its own.",
+)
 @_policy_option("gate")
 @_out_option
 @_output_options
@@ -550,6 +562,7 @@ def e2e(
     profile: str,
     everything: bool,
     features: Path | None,
+    unsupported: tuple[str, ...],
     workers: int,
     policy_name: str,
     out: Path | None,
@@ -558,23 +571,26 @@ def e2e(
     """Run the scenarios against the embedded reference, or against any backend by URL.
 
     Without --tags, --profile, --all or --features: the nine of the seed (@seed). Credentials come from GOLIVE_ADMIN_EMAIL,
-    GOLIVE_ADMIN_PASSWORD and GOLIVE_CONTROL_TOKEN.
+    GOLIVE_ADMIN_PASSWORD and GOLIVE_CONTROL_TOKEN. What is declared as not supported is skipped, and holds the release unless the
+    policy lets it (may_skip).
 
     \b
     Examples:
       golive e2e
-      golive e2e --all
+      golive e2e --all --workers 2
       golive e2e --profile outbound --tags @critical
       golive e2e --target http://127.0.0.1:8000 --evolution http://127.0.0.1:8080
+      golive e2e --target http://127.0.0.1:8000 --profile core --unsupported "@campaigns=not sold before May"
     """
     from harness.policies import policy_named
-    from harness.scenarios import FEATURES, asked_for, read_features, run, select
+    from harness.scenarios import FEATURES, asked_for, declared, read_features, run, select
 
     teller = output.teller(policy_named(policy_name))
     tags = asked_for(tags, profile=profile, everything=everything, own=features is not None)
     if features is not None:
         _refuse_unsound(features)
     selected = select(read_features(features or FEATURES), tags)
+    declared(selected, unsupported)
 
     def work(target: Target, _: Pace, journal: Journal, directory: Path, show: _Show) -> None:
         run(
@@ -582,12 +598,13 @@ def e2e(
             journal,
             log=directory / "scenarios.log",
             tags=tags,
+            unsupported=unsupported,
             features=features,
             workers=workers,
             on_progress=show.outcome,
         )
 
-    return _on_target(target_url, evolution_url, database, out, teller, len(selected), work)
+    return _on_target(target_url, evolution_url, database, out, teller, len(selected), work, of_each_worker=workers > 1)
 
 
 def _refuse_unsound(folder: Path) -> None:
@@ -1287,8 +1304,9 @@ def _on_target(
     *,
     with_unit: bool = False,
     connected: bool = False,
+    of_each_worker: bool = False,
 ) -> int:
-    """Runs one part against a target and tells its verdict."""
+    """Runs one part against a target and tells its verdict; without an address each worker may have a reference of its own."""
     from gate.journal import Journal
     from gate.masking import Masker
     from harness import targets
@@ -1302,6 +1320,8 @@ def _on_target(
         chosen = (
             targets.remote(target_url, evolution_url, os.environ)
             if target_url
+            else targets.of_each_worker(database, directory)
+            if of_each_worker
             else targets.embedded(database, directory, with_unit=with_unit, connected=connected)
         )
         with chosen as (target, pace):

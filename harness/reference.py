@@ -38,6 +38,7 @@ __all__ = [
     "Migrated",
     "ReferenceSystem",
     "Variant",
+    "made_secrets",
     "migrate",
     "preload",
     "replay",
@@ -46,6 +47,7 @@ __all__ = [
     "settings_faults",
     "start",
     "subject",
+    "target_of",
     "variants",
     "work",
 ]
@@ -161,15 +163,18 @@ class ReferenceSystem:
             yield self._target()
 
     def _target(self) -> Target:
-        return Target(
-            url=self.url,
-            admin_email=ADMIN_EMAIL,
-            admin_password=self.secrets["BOOTSTRAP_ADMIN_PASSWORD"],
-            evolution_url=self.evolution.url,
-            control_token=self.secrets[CONTROL_TOKEN],
-            metrics_token=self.secrets["METRICS_TOKEN"],
-            log_path=self.log_path,
-        )
+        return replace(target_of(self.url, self.secrets), evolution_url=self.evolution.url, log_path=self.log_path)
+
+
+def target_of(url: str, secrets: Mapping[str, str]) -> Target:
+    """The reference at an address, with the secrets that `start` was given."""
+    return Target(
+        url=url,
+        admin_email=ADMIN_EMAIL,
+        admin_password=secrets["BOOTSTRAP_ADMIN_PASSWORD"],
+        control_token=secrets[CONTROL_TOKEN],
+        metrics_token=secrets["METRICS_TOKEN"],
+    )
 
 
 def preload() -> None:
@@ -195,7 +200,7 @@ def start(
     """
     workdir.mkdir(parents=True, exist_ok=True)
     clock = VirtualClock()
-    known = dict(secrets or _made_secrets())
+    known = dict(secrets or made_secrets())
     with (
         bind("127.0.0.1", 0) as listener,
         FakeEvolution(key=known["EVOLUTION_API_KEY"], clock=clock, control_token=known[CONTROL_TOKEN], seed=seed) as evolution,
@@ -226,7 +231,8 @@ def start(
         )
 
 
-def _made_secrets() -> Mapping[str, str]:
+def made_secrets() -> Mapping[str, str]:
+    """Keys and passwords for one run, by name."""
     names = ("EVOLUTION_API_KEY", "JWT_ACCESS_SECRET", "JWT_REFRESH_SECRET", "METRICS_TOKEN", "BOOTSTRAP_ADMIN_PASSWORD")
     return {name: secrets.token_urlsafe(36) for name in (*names, CONTROL_TOKEN)}
 

@@ -28,7 +28,7 @@ from gate.journal import Journal
 from gate.masking import Masker
 from gate.model import Outcome, Severity, Status, is_outcome_id
 from harness.errors import HarnessError
-from harness.target import Target
+from harness.target import OWN_SYSTEM, Target
 
 __all__ = [
     "CRITICAL_TAG",
@@ -40,6 +40,7 @@ __all__ = [
     "SEED_TAG",
     "PlannedScenario",
     "asked_for",
+    "declared",
     "feature_files",
     "read_features",
     "run",
@@ -156,6 +157,24 @@ def select(planned: Sequence[PlannedScenario], tags: Iterable[str], only: Iterab
     return selected
 
 
+def declared(selected: Sequence[PlannedScenario], words: Iterable[str]) -> dict[str, str]:
+    """Which of the scenarios a backend declares not to support, by id, with the reason; a word is `@tag` or `id`, or `…=REASON`.
+
+    Raises SelectionError for a word that fits none of them, with the nearest that does.
+    """
+    found: dict[str, str] = {}
+    names = {one.id: {one.id, *map(scenario_id, one.slugs), *one.slugs, *one.tags} for one in selected}
+    for word in words:
+        name, _, reason = (part.strip() for part in word.partition("="))
+        fitting = [item for item in names if name in names[item]]
+        if not fitting:
+            near = difflib.get_close_matches(name, sorted(set().union(*names.values())), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SelectionError(f"{name or word!r} is declared as not supported, and no scenario asked for is called so{hint}")
+        found |= dict.fromkeys(fitting, f"the backend is declared not to support {name}" + (f": {reason}" if reason else ""))
+    return found
+
+
 def run(
     target: Target,
     journal: Journal,
@@ -163,6 +182,7 @@ def run(
     log: Path,
     tags: Sequence[str] = (),
     only: Sequence[str] = (),
+    unsupported: Sequence[str] = (),
     features: Path | None = None,
     workers: int = 1,
     time_limit_s: float = 900.0,
@@ -170,6 +190,8 @@ def run(
     in_process: bool = False,
 ) -> list[Outcome]:
     """Runs the selected scenarios and returns one outcome for each, in the order of the feature files; all are in the journal.
+
+    What the backend is declared not to support (`declared`) is not run, and is a SKIP with the reason.
 
     `in_process` spares the child: for a process that was made for this one run and ends with it, and that others watch over.
 
@@ -185,12 +207,19 @@ def run(
     if workers < 1:
         raise HarnessError(f"{workers} workers: at least one is needed")
     expected = list(dict.fromkeys(scenario.id for scenario in selected))
+    left_out = declared(selected, unsupported)
+    asked = [scenario for scenario in selected if scenario.id not in left_out]
+    if left_out:
+        only = list(dict.fromkeys(scenario.id for scenario in asked))
     already = len(journals.read(journal.path).outcomes)
-    nobody = _nobody_there(target.url)
+    nobody = "" if target.own_system else _nobody_there(target.url)
     masker = Masker((target.admin_password, target.control_token, target.metrics_token, target.signing_key))
     with journal.part(PART, expected=expected):
         command = _command(target, journal, folder, tags, workers, only)
-        if nobody:
+        skipped = [_skip(scenario, left_out[scenario.id]) for scenario in selected if scenario.id in left_out]
+        if not asked:
+            ended = _End(status=0)
+        elif nobody:
             ended = _End(status=0, cut_short=nobody)
         elif in_process:
             ended = _run_here(command[len(_PYTEST) :], environment=_environment(target), log=log)
@@ -203,7 +232,8 @@ def run(
                 each_moment=_Progress(journal.path, already, on_progress),
             )
         found = [item for item in journals.read(journal.path).outcomes[already:] if item.id.startswith(f"{FAMILY}.")]
-        for outcome in _account_for(selected, found, ended, "" if nobody else masker.text(_tail(log))):
+        said = "" if nobody or not asked else masker.text(_tail(log))
+        for outcome in (*(_account_for(asked, found, ended, said) if asked else ()), *skipped):
             journal.append(outcome)
             found.append(outcome)
             if on_progress is not None:
@@ -254,6 +284,17 @@ def _account_for(selected: Sequence[PlannedScenario], found: Sequence[Outcome], 
     return added
 
 
+def _skip(scenario: PlannedScenario, reason: str) -> Outcome:
+    return Outcome(
+        id=scenario.id,
+        status=Status.SKIP,
+        severity=scenario.severity,
+        title=scenario.name,
+        reason=reason,
+        observed_at=datetime.now(UTC),
+    )
+
+
 def _error(item: str, reason: str, title: str = "", severity: Severity = Severity.CRITICAL) -> Outcome:
     return Outcome(id=item, status=Status.ERROR, severity=severity, title=title, reason=reason, observed_at=datetime.now(UTC))
 
@@ -296,6 +337,7 @@ def _environment(target: Target) -> Mapping[str, str]:
         "GOLIVE_LOG": str(target.log_path or ""),
         "GOLIVE_OPERATIONS_URL": target.operations_url,
         "GOLIVE_SIGNING_KEY": target.signing_key,
+        OWN_SYSTEM: target.own_system,
         # The child may start in any directory: the packages are found where this one was.
         "PYTHONPATH": os.pathsep.join(filter(None, (here, inherited.get("PYTHONPATH", "")))),
         "PYTHONUTF8": "1",

@@ -15,10 +15,12 @@ from typing import Protocol, TypeVar
 
 from harness.errors import HarnessError, NotInTimeError
 
-__all__ = ["Pace", "RealPace", "Target", "TimeControl", "VirtualPace"]
+__all__ = ["OWN_SYSTEM", "Pace", "RealPace", "Target", "TimeControl", "VirtualPace"]
 
 T = TypeVar("T")
 
+# In the environment of workers: what each of them starts for itself.
+OWN_SYSTEM = "GOLIVE_OWN_SYSTEM"
 POLL_S = 0.005
 # How long nothing may happen before time is moved on, and before what was awaited is given up.
 QUIET_S = 0.03
@@ -39,6 +41,7 @@ class Target:
     `evolution_url` and `control_token` reach the control plane of a fake Evolution API; both are empty when the target talks to a
     real one. `log_path` is the backend's log where this machine can read it. `operations_url` is where its operator's acts are
     asked for (`harness.operations`), `signing_key` what its access tokens are signed with; most backends give neither.
+    `own_system` is what workers are told to start, each a target for itself; `url` is no address then.
     Credentials are never shown by `repr`.
     """
 
@@ -51,6 +54,7 @@ class Target:
     log_path: Path | None = None
     operations_url: str = ""
     signing_key: str = field(default="", repr=False)
+    own_system: str = field(default="", repr=False)
 
 
 class TimeControl(Protocol):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from gate.errors import UsageError
 from harness.errors import HarnessError
 from harness.target import Pace, RealPace, Target, VirtualPace
 
-__all__ = ["connect", "embedded", "make_unit", "remote"]
+__all__ = ["connect", "embedded", "make_unit", "of_each_worker", "own_system", "remote"]
 
 UNIT_NAME, UNIT_SLUG = "Rehearsal", "rehearsal"
 EMAIL, PASSWORD, CONTROL, METRICS = (
@@ -75,6 +77,41 @@ def embedded(database: str, workdir: Path, *, with_unit: bool = False, connected
                 if connected:
                     connect(target, system.pace, unit)
             yield target, system.pace
+
+
+@contextlib.contextmanager
+def of_each_worker(database: str, workdir: Path) -> Iterator[tuple[Target, Pace]]:
+    """What stands for the references that workers start for themselves, each with a database, a fake and a clock of its own.
+
+    Raises UsageError for a database that cannot be had more than once.
+    """
+    from harness.datastores import open_database
+    from harness.reference import made_secrets, target_of
+
+    with open_database(database) as opened:
+        if opened.backend != "postgresql" and opened.origin != "memory":
+            raise UsageError(f"--database {database}: each worker needs one of its own; give a Postgres, or memory")
+        secrets = dict(made_secrets())
+        kind = opened.url if opened.backend == "postgresql" else "memory"
+        told = json.dumps({"database": kind, "workdir": str(workdir.absolute()), "secrets": secrets})
+        yield replace(target_of("embedded", secrets), own_system=told), RealPace()
+
+
+@contextlib.contextmanager
+def own_system(told: str, worker: int) -> Iterator[Target]:
+    """The reference of one worker, as `of_each_worker` told it, with its log in a folder of its own."""
+    from harness.datastores import open_database
+    from harness.reference import migrate, start
+
+    document = json.loads(told)
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(open_database(document["database"]))
+        if database.backend == "postgresql":
+            database = stack.enter_context(database.throwaway())
+        migrate(database.url)
+        workdir = Path(document["workdir"]) / f"worker-{worker}"
+        system = stack.enter_context(start(database=database, workdir=workdir, secrets=document["secrets"]))
+        yield stack.enter_context(system.current())
 
 
 def make_unit(target: Target, pace: Pace) -> str:

@@ -21,8 +21,9 @@ from gate.journal import Journal
 from gate.model import Outcome, Status
 from harness import scenarios
 from harness.errors import HarnessError
-from harness.scenarios import FEATURES, read_features, run, select
+from harness.scenarios import FEATURES, declared, read_features, run, select
 from harness.target import Target
+from harness.targets import of_each_worker
 
 TARGET = Target(url="http://127.0.0.1:9", admin_email="admin@example.com", admin_password="correct-horse-battery")
 SEED = {
@@ -168,6 +169,54 @@ def test_a_run_that_hangs_is_stopped_after_its_time_limit(folder: Path, journal:
     assert time.monotonic() - began < 10.0
     assert {outcome.status for outcome in outcomes} == {Status.ERROR}
     assert all("time limit of 2 s" in outcome.reason for outcome in outcomes)
+
+
+@pytest.mark.process
+def test_workers_have_each_a_system_and_a_clock_of_their_own(journal: Journal, tmp_path: Path) -> None:
+    only = ("scenario.inbound-stored-once", "scenario.missed-event-is-noticed")
+    with of_each_worker("memory", tmp_path / "systems") as (target, _):
+        outcomes = run(target, journal, log=tmp_path / "log", only=only, workers=2)
+    assert {outcome.id: (outcome.status, outcome.reason) for outcome in outcomes} == dict.fromkeys(only, (Status.PASS, ""))
+    logs = sorted((tmp_path / "systems").glob("worker-*/backend.log"))
+    assert len(logs) == 2
+    # Hours passed in both, and no secret of theirs is in what they left.
+    left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert target.admin_password.encode() not in left
+    assert target.control_token.encode() not in left
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("word", ["two", "scenario.two", "@slow"])
+def test_what_a_backend_is_declared_not_to_support_is_not_run_and_shows(
+    folder: Path, journal: Journal, tmp_path: Path, target: Target, child: Child, word: str
+) -> None:
+    (folder / "some.feature").write_text(FEATURE.replace("@id:two", "@id:two @slow"))
+    child(ANSWER + "answer('scenario.one')")
+    progress: list[Outcome] = []
+    outcomes = run(
+        target, journal, log=tmp_path / "log", features=folder, unsupported=[f"{word}=not sold"], on_progress=progress.append
+    )
+    assert [(outcome.id, outcome.status) for outcome in outcomes] == [
+        ("scenario.one", Status.PASS),
+        ("scenario.two", Status.SKIP),
+    ]
+    assert outcomes[1].reason == f"the backend is declared not to support {word}: not sold"
+    assert [outcome.id for outcome in journals.read(journal.path).outcomes] == ["scenario.one", "scenario.two"]
+    assert "scenario.two" in {outcome.id for outcome in progress}
+
+
+def test_a_declaration_that_fits_nothing_is_refused_with_the_nearest(folder: Path) -> None:
+    with pytest.raises(SelectionError, match=r"'@sed' is declared as not supported.*did you mean @seed\?"):
+        declared(read_features(folder), ["@sed"])
+    assert set(declared(read_features(folder), ["@seed"])) == {"scenario.one", "scenario.two"}
+
+
+def test_a_backend_that_supports_nothing_passes_nothing(
+    folder: Path, journal: Journal, tmp_path: Path, target: Target, child: Child
+) -> None:
+    child("raise SystemExit(1)")
+    outcomes = run(target, journal, log=tmp_path / "log", features=folder, unsupported=["@seed"])
+    assert {outcome.status for outcome in outcomes} == {Status.SKIP}
 
 
 @pytest.mark.process
