@@ -18,6 +18,7 @@ import pytest
 from features.catalogue import catalogue, render
 from features.expressions import parameter_types
 from features.lint import look
+from harness.tests.npm import install
 
 pytestmark = pytest.mark.process
 
@@ -26,7 +27,6 @@ SCRIPT = Path(__file__).with_name("language_service.mjs")
 # Read now: tests see no setting of whoever runs them.
 _REQUIRED = os.environ.get("GOLIVE_REQUIRE_EDITOR") == "1"
 _FOLDER = os.environ.get("GOLIVE_LANGUAGE_SERVICE", "")
-_INSTALLING_SECONDS = 300
 PACKAGE = "@cucumber/language-service@1.7.0"
 
 PORTUGUESE = """# language: pt
@@ -47,19 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("GOLIVE_LANGUAGE_SERVICE names no folder with the service; GOLIVE_REQUIRE_EDITOR=1 has it installed")
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.fail("node and npm are needed, and one of them is not installed")
-    folder = tmp_path_factory.mktemp("editor")
-    (folder / "package.json").write_text('{"private": true}')
-    # In the folder, not with --prefix: that would hide the machine's own settings of npm. Without scripts: nothing is built.
-    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    try:
-        done = subprocess.run(
-            ["npm", "install", *options, PACKAGE], cwd=folder, capture_output=True, text=True, timeout=_INSTALLING_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install {PACKAGE} within {_INSTALLING_SECONDS} s")
-    if done.returncode:
-        pytest.skip(f"npm could not install {PACKAGE}: {done.stderr.strip().splitlines()[-1:]}")
-    return folder
+    return install(PACKAGE, tmp_path_factory.mktemp("editor"))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 
 from harness.evolution import FakeEvolution
 from harness.tests.evolution.conftest import KEY
+from harness.tests.npm import install
 
 pytestmark = [
     pytest.mark.process,
@@ -27,7 +28,6 @@ JID = f"{NUMBER}@s.whatsapp.net"
 # Read now: tests see no setting of whoever runs them.
 _GIVEN = os.environ.get("GOLIVE_N8N_NODES")
 _REQUIRED = os.environ.get("GOLIVE_REQUIRE_CLIENTS") == "1"
-_INSTALLING_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
@@ -41,23 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("GOLIVE_N8N_NODES names no folder with the package; GOLIVE_REQUIRE_CLIENTS=1 has it installed")
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("n8n")
-    (folder / "package.json").write_text('{"private": true}')
-    # Without scripts: nothing of what is installed runs, the node alone is loaded.
-    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    try:
-        done = subprocess.run(
-            ["npm", "install", *options, f"{PACKAGE}@{VERSION}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALLING_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install {PACKAGE} within {_INSTALLING_SECONDS} s")
-    if done.returncode:
-        pytest.skip(f"npm could not install {PACKAGE}: {done.stderr.strip().splitlines()[-1:]}")
-    return folder
+    return install(f"{PACKAGE}@{VERSION}", tmp_path_factory.mktemp("n8n"))
 
 
 @pytest.fixture(scope="module")
