@@ -51,7 +51,12 @@ def remote(url: str, evolution_url: str, environment: Mapping[str, str]) -> Iter
     from harness.evolution.client import EvolutionControl
 
     with EvolutionControl(target.evolution_url, target.control_token) as control:
-        moved = control.read_clock()["nextDeadline"] is not None or control.read_clock().get("frozen") is not None
+        try:
+            clock = control.read_clock()
+            moved = clock["nextDeadline"] is not None or clock.get("frozen") is not None
+        except (HarnessError, KeyError) as error:
+            said = error if isinstance(error, HarnessError) else "what answers there is no fake of ours"
+            raise HarnessError(f"--evolution {evolution_url}: its control plane cannot be used: {said} ({CONTROL})") from None
         yield target, VirtualPace(control, quiesce=control.quiesce, held_calls=control.held_calls) if moved else RealPace()
 
 
@@ -81,16 +86,11 @@ def embedded(database: str, workdir: Path, *, with_unit: bool = False, connected
 
 @contextlib.contextmanager
 def of_each_worker(database: str, workdir: Path) -> Iterator[tuple[Target, Pace]]:
-    """What stands for the references that workers start for themselves, each with a database, a fake and a clock of its own.
-
-    Raises UsageError for a database that cannot be had more than once.
-    """
+    """What stands for the references that workers start for themselves, each with a database, a fake and a clock of its own."""
     from harness.datastores import open_database
     from harness.reference import made_secrets, target_of
 
     with open_database(database) as opened:
-        if opened.backend != "postgresql" and opened.origin != "memory":
-            raise UsageError(f"--database {database}: each worker needs one of its own; give a Postgres, or memory")
         secrets = dict(made_secrets())
         kind = opened.url if opened.backend == "postgresql" else "memory"
         told = json.dumps({"database": kind, "workdir": str(workdir.absolute()), "secrets": secrets})
