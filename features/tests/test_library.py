@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from features.catalogue import catalogue, render
-from features.lint import Library, look
+from features.lint import Library, lint_paths, look
 
 FEATURES = Path(__file__).parents[1]
 # One text that each kind of value takes.
@@ -88,3 +91,23 @@ def test_scenarios_in_portuguese_are_read_in_portuguese() -> None:
     features = look([FEATURES / "pt"]).features
     assert len(features) >= 4
     assert {feature.language for feature in features} == {"pt"}
+
+
+def test_the_examples_for_newcomers_are_sound_as_they_stand(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = {kind: textwrap.dedent(text) for kind, text in re.findall(r"```(gherkin|python)\n(.*?)```", guide, re.DOTALL)}
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "own.py").write_text(blocks["python"], encoding="utf-8")
+    use = """
+      @id:resposta
+      Cenário: A resposta chega
+        Dado uma unidade conectada ao WhatsApp
+        Quando a unidade responde "Olá" ao telefone (11) 98765-4321
+        Então o telefone (11) 98765-4321 recebe "Olá" em 5 s
+    """
+    (tmp_path / "own.feature").write_text(blocks["gherkin"].strip() + "\n" + use, encoding="utf-8")
+    assert lint_paths([tmp_path]).findings == ()
+    own = importlib.util.spec_from_file_location("steps_of_the_guide", tmp_path / "steps" / "own.py")
+    assert own is not None
+    assert own.loader is not None
+    own.loader.exec_module(importlib.util.module_from_spec(own))
