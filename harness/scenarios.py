@@ -62,6 +62,9 @@ MESSAGES = "scenarios.ndjson"
 _PYTEST = (sys.executable, "-P", "-m", "pytest")
 _POLL_S = 0.05
 _CONNECT_S = 10.0
+# In real time a connection alone takes five seconds, and a backend that hangs is waited for half a minute.
+LIMIT_OF_EACH_S = 30.0
+LEAST_LIMIT_S = 900.0
 _TAIL_LINES = 12
 # What pytest calls a normal end: everything passed, or something failed.
 _ORDINARY_ENDS = (0, 1)
@@ -185,7 +188,7 @@ def run(
     unsupported: Sequence[str] = (),
     features: Path | None = None,
     workers: int = 1,
-    time_limit_s: float = 900.0,
+    time_limit_s: float | None = None,
     on_progress: Callable[[Outcome], None] | None = None,
     in_process: bool = False,
 ) -> list[Outcome]:
@@ -196,8 +199,10 @@ def run(
     `in_process` spares the child: for a process that was made for this one run and ends with it, and that others watch over.
 
     The child's output goes to `log`; secrets are masked in what is taken from it. `on_progress` gets each outcome as soon as it
-    is known. Raises SelectionError before anything runs when the selection is wrong, HarnessError when the scenarios cannot be
-    read or started. Interrupted, it ends the child and everything that the child started.
+    is known. Without a `time_limit_s` there is one that grows with the scenarios.
+
+    Raises SelectionError before anything runs when the selection is wrong, HarnessError when the scenarios cannot be read or
+    started. Interrupted, it ends the child and everything that the child started.
     """
     folder = (FEATURES if features is None else features).resolve()
     selected = select(read_features(folder), tags, only)
@@ -228,7 +233,7 @@ def run(
                 command,
                 environment=_environment(target),
                 log=log,
-                time_limit_s=time_limit_s,
+                time_limit_s=time_limit_s if time_limit_s is not None else max(LEAST_LIMIT_S, LIMIT_OF_EACH_S * len(asked)),
                 each_moment=_Progress(journal.path, already, on_progress),
             )
         found = [item for item in journals.read(journal.path).outcomes[already:] if item.id.startswith(f"{FAMILY}.")]
