@@ -89,6 +89,11 @@ class Item:
     options: Mapping[str, Any] = field(default_factory=dict)
     saboteurs: list[Saboteur] = field(default_factory=list)
 
+    @property
+    def is_shipped(self) -> bool:
+        """Not brought along by a release or by an installed package."""
+        return self.module.startswith("gate.")
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 

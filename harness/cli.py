@@ -456,12 +456,14 @@ def secrets(paths: tuple[Path, ...], commits: str, rules: Path | None, allowed: 
 @gate.command("prove")
 @click.option("--select", "names", multiple=True, metavar="ID|FAMILY|@TAG", help="Only these checks; may be repeated.")
 @_database_option
+@_config_option
 @_format_option()
-def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
+def gate_prove(names: tuple[str, ...], database: str, config: Path | None, form: str) -> int:
     """Prove that every check can fail: break a copy of the reference in each way that a check must notice.
 
-    Nothing but throw-away databases, copies of files and backends of its own is touched. Ends with 0 when every saboteur was
-    killed, with 1 when one survived or a check has none, with 3 when a trial could not be held.
+    The checks that the release in this directory brings along are tried on copies of the release. Nothing but throw-away
+    databases, copies of files and backends of its own is touched. Ends with 0 when every saboteur was killed, with 1 when one
+    survived or a check has none, with 3 when a trial could not be held.
 
     \b
     Examples:
@@ -469,10 +471,13 @@ def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
       golive gate prove --select schema --database memory
       golive gate prove --format json
     """
-    from gate.registry import Kind, registry
+    from harness.check_listing import known_checks
     from harness.proof.checks import SOUND, End, Trial, prove
 
-    items = registry(Kind.CHECK).load("gate.checks").select(list(names))
+    checks, release = known_checks(config, Path.cwd(), whole=True)
+    items = checks.select(list(names))
+    shipped = [item for item in items if item.is_shipped]
+    own = [item for item in items if not item.is_shipped]
     console = _console(form)
 
     def show(trial: Trial) -> None:
@@ -482,7 +487,9 @@ def gate_prove(names: tuple[str, ...], database: str, form: str) -> int:
             )
 
     with _run_directory(None) as directory:
-        trials = prove(items, database=database, workdir=directory, on_trial=show)
+        trials = prove(shipped, database=database, workdir=directory, on_trial=show) if shipped else []
+        if own:
+            trials += prove(own, database=database, workdir=directory, release=release, on_trial=show)
     held = [trial for trial in trials if trial.saboteur != SOUND and trial.end is not End.DOES_NOT_APPLY]
     killed = sum(trial.end is End.KILLED for trial in held)
     if form == "json":

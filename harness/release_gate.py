@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gate.facts.flow import FlowObservations
     from harness.reference import ReferenceSystem
 
-__all__ = ["refuse_unknown", "run_gate", "subject_of"]
+__all__ = ["migrate", "refuse_unknown", "run_gate", "subject_of", "subject_of_release"]
 
 FACT_TIMEOUT_S = 120.0
 OPENED_HERE = ("embedded", "memory", "auto", "sqlite://")
@@ -95,12 +95,14 @@ def run_gate(
             if release is not None
             else f"release: the shipped example, not what is in this directory; `golive init` writes a {FILE} for yours"
         )
+        if lonely := [item.id for item in items if not item.is_shipped and not item.saboteurs]:
+            listener.note(f"nothing shows that {', '.join(lonely)} can fail; give each a saboteur (@run.breaks)")
         if release is None and os.environ.get("DATABASE_URL") and "://" not in database:
             listener.note("DATABASE_URL is set and not looked at; give --database, or describe the release in golive.toml")
         try:
             opened = _given(database) or stack.enter_context(open_database(database))
             if opened.origin != "given":
-                _migrate(opened, release)
+                migrate(opened, release)
         except GateError as error:
             facts: dict[str, Callable[[], Any]] = _without_database(error, release, env_file, logs)
         else:
@@ -146,7 +148,7 @@ def _given(database: str) -> Database | None:
     return Database(url=database, backend=backend_of(database), origin="given", server_version="")
 
 
-def _migrate(opened: Database, release: Release | None) -> None:
+def migrate(opened: Database, release: Release | None) -> None:
     """The reference's own migration, or the scripts that the release names. Raises GateError when one is refused."""
     if release is None:
         from harness.reference import migrate
@@ -169,13 +171,19 @@ def _migrate(opened: Database, release: Release | None) -> None:
             ThrowawayDatabase(url=opened.url).execute(text)
 
 
+def subject_of_release(release: Release, url: str) -> Subject:
+    """What a release describes, with a database by URL."""
+    found = release.subject(database_url=url, environment=os.environ)
+    if found.journals is not None:
+        found = replace(found, journals=replace(found.journals, pinned=lambda: pinned(found.features)))
+    return found
+
+
 def _subject(url: str, opened: Database | None, release: Release | None, env_file: Path | None, logs: Sequence[Path]) -> Subject:
     if release is not None:
-        found = release.subject(database_url=url, environment=os.environ)
+        found = subject_of_release(release, url)
         if env_file is not None:
             found = replace(found, environment=None, environment_file=env_file)
-        if found.journals is not None:
-            found = replace(found, journals=replace(found.journals, pinned=lambda: pinned(found.features)))
     else:
         found = subject_of(opened, env_file=env_file) if opened is not None else subject_of(_NO_DATABASE, env_file=env_file)
     return replace(found, logs=tuple(logs)) if logs else found

@@ -1,7 +1,8 @@
 """Proves that every check of the gate can fail: each of its saboteurs breaks a copy of the reference, and it has to turn red.
 
-Nothing but copies is touched: databases made from a template, a temporary tree, settings in memory, a copy of a log, a backend
-started with one planted bug. A saboteur after which the check still passes is a survivor.
+A release's own checks are tried on copies of the release instead, with a database made by its own scripts. Nothing but copies is
+touched: databases made from a template, a temporary tree, settings in memory, a copy of a log, a backend started with one planted
+bug. A saboteur after which the check still passes is a survivor.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from gate.facts.subject import Subject
 from gate.facts.worlds import RepositoryCopy
 from gate.model import Outcome, Status
 from gate.registry import Item, Saboteur
+from gate.release import Release
 from gate.runner import Facts, run
 from harness.datastores import Database, open_database
 
@@ -71,15 +73,16 @@ def prove(
     *,
     database: str,
     workdir: Path,
+    release: Release | None = None,
     on_trial: Callable[[Trial], None] = lambda _: None,
 ) -> list[Trial]:
     """Tries every check on the sound world, and then after each of its saboteurs, in the order of the checks.
 
-    `database` is as `harness.datastores.open_database` takes it: a server on which databases are made and dropped, none that is
-    there is touched. Raises DatastoreError when there is no such server.
+    The world is the reference, or a `release` for its own checks. `database` is as `harness.datastores.open_database` takes it: a
+    server on which databases are made and dropped, none that is there is touched. Raises DatastoreError when there is none.
     """
     with (
-        _worlds(database, workdir) as subject,
+        _worlds(database, workdir) if release is None else _released(database, release) as subject,
         contextlib.ExitStack() as stack,
         ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="trial") as pool,
     ):
@@ -205,6 +208,25 @@ def _worlds(spec: str, workdir: Path) -> Iterator[Subject]:
                 environment=_deployment(system.secrets),
                 journals=PartJournals.sound(workdir / "parts", digest(snapshot(database.url, "public"))).named,
             )
+
+
+@contextlib.contextmanager
+def _released(spec: str, release: Release) -> Iterator[Subject]:
+    """The release as it lies there, on a database of its own that its scripts have made."""
+    from gate.facts import environment
+    from harness.release_gate import migrate, subject_of_release
+
+    with _own(spec) as database:
+        migrate(database, release)
+        subject = subject_of_release(release, database.url)
+        values = None
+        if subject.environment_file is not None and subject.environment_manifest is None:
+            values = environment.parse_dotenv(subject.environment_file)
+        yield replace(
+            subject,
+            scratch_url=with_database(database.url, "postgres") if database.backend == "postgresql" else "",
+            environment=values if values is not None else subject.environment,
+        )
 
 
 @contextlib.contextmanager

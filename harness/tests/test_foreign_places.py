@@ -240,6 +240,49 @@ def test_a_check_of_theirs_that_misbehaves_is_never_go(place: Project, code: str
     (place.path / "golive.toml").write_text(text.replace('# checks = ["golive_checks"]', 'checks = ["theirs.py"]'))
     run = answered(place.gate("--database", "memory"), 3, 130)
     assert re.search(words, run.output), run.output + run.errors
+    assert "nothing shows that own.theirs can fail" in run.output
+
+
+OWN_CHECK = '''"""There are invoices.
+
+Why: so.
+Fix: so.
+"""
+from gate.errors import Failure
+from gate.model import Evidence
+from gate.registry import check
+
+
+@check()
+def run(catalog):
+    if "invoices" not in catalog.tables:
+        raise Failure("there is no table invoices")
+    yield Evidence(label="columns", value=len(catalog.tables["invoices"].columns))
+'''
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("saboteur", "status", "words"),
+    [
+        ("", 1, "no saboteur     own.theirs: - – nothing shows that it can fail"),
+        ("database.execute('DROP TABLE invoices')", 0, "1/1 killed, 1 checks"),
+        ("database.execute('CREATE TABLE others (id int)')", 1, "survived        own.theirs: away"),
+    ],
+    ids=["nothing shows that it can fail", "killed", "survived"],
+)
+def test_a_check_of_theirs_is_proven_on_copies_of_their_release(
+    place: Project, postgres_url: str, saboteur: str, status: int, words: str
+) -> None:
+    answered(place.golive("init"), 0)
+    (place.path / "before.sql").write_text("CREATE TABLE invoices (id integer PRIMARY KEY);\n")
+    breaks = f"\n\n@run.breaks\ndef away(database):\n    {saboteur}\n" if saboteur else ""
+    (place.path / "theirs.py").write_text(OWN_CHECK + breaks)
+    described = place.path / "golive.toml"
+    text = described.read_text().replace('# checks = ["golive_checks"]', 'checks = ["theirs.py"]')
+    described.write_text(re.sub(r"# baseline = \S+", 'baseline = "before.sql"', text))
+    run = answered(place.golive("gate", "prove", "--select", "own", "--database", postgres_url), status)
+    assert words in run.output
 
 
 @pytest.mark.parametrize(
