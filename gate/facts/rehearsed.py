@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gate.errors import GateError
 from gate.facts import definition, seeding, throwaway
 from gate.facts.connections import backend_of, postgres
-from gate.facts.seeding import SeededTable
+from gate.facts.seeding import SeededTable, quoted
 from gate.facts.statements import split
 from gate.facts.subject import Subject
 from gate.facts.throwaway import ThrowawayDatabase
@@ -84,7 +84,8 @@ class Rehearsed:
     """What the migration did to a database with rows.
 
     error: of the first run, with its statement. rows: by table, before and after. lost: columns and tables that are gone or of
-    another type. changed_again, written_again: what a second run changed in the schema, and how many rows it wrote by table.
+    another type. emptied: columns of which fewer rows say something. changed_again, written_again: what a second run changed in
+    the schema, and how many rows it wrote by table.
     """
 
     script: str
@@ -93,6 +94,7 @@ class Rehearsed:
     rows_before: Mapping[str, int]
     rows_after: Mapping[str, int]
     lost: tuple[str, ...]
+    emptied: tuple[str, ...]
     second_error: str
     changed_again: tuple[str, ...]
     written_again: Mapping[str, int]
@@ -135,9 +137,16 @@ def read(subject: Subject) -> Rehearsed | None:
         script = text_of(migration)
         with postgres(database.url, autocommit=True) as connection:
             old = definition.read(connection)
+            said_before = {table.shown: _filled(connection, table) for table in tables}
             steps, error = _traced(connection, database.url, script)
             new = definition.read(connection)
             after = {table.shown: _rows(connection, table) for table in tables}
+            emptied = [
+                f"{table.shown}.{name} had {said_before[table.shown][name]} values and has {number}"
+                for table in tables
+                for name, number in _filled(connection, table).items()
+                if number < said_before[table.shown].get(name, 0)
+            ]
         second_error, again, written = "", new, {}
         if not error:
             # Counters of rows are complete when the session that wrote has ended.
@@ -154,6 +163,7 @@ def read(subject: Subject) -> Rehearsed | None:
             rows_before=before,
             rows_after=after,
             lost=tuple(_lost(old, new)) if not error else (),
+            emptied=tuple(emptied) if not error else (),
             second_error=second_error,
             changed_again=tuple(definition.differences(new, again)),
             written_again={name: number for name, number in written.items() if number},
@@ -322,6 +332,20 @@ def _rows(connection: psycopg.Connection[Any], table: SeededTable) -> int:
     except psycopg.errors.UndefinedTable:
         return 0
     return int(row[0]) if row else 0
+
+
+def _filled(connection: psycopg.Connection[Any], table: SeededTable) -> dict[str, int]:
+    """In how many rows each column says something; nothing of a table that has not all of its columns any more."""
+    import psycopg
+
+    if not table.columns:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (WHERE {quoted(name)}::text <> '')" for name in table.columns)
+    try:
+        row = connection.execute(f"SELECT {counts} FROM {table.quoted}".encode()).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        return {}
+    return dict(zip(table.columns, row or (), strict=True))
 
 
 def _written(connection: psycopg.Connection[Any]) -> dict[str, int]:

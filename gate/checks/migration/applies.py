@@ -30,6 +30,8 @@ def run(rehearsed: Rehearsed | None) -> Iterator[Evidence]:
     ]
     if fewer:
         raise Failure(f"{rehearsed.script} loses rows: {'; '.join(fewer)}")
+    if rehearsed.emptied:
+        raise Failure(f"{rehearsed.script} takes away what rows said: {'; '.join(rehearsed.emptied[:5])}")
     if not rehearsed.steps or not any(rehearsed.rows_before.values()):
         raise Inconclusive(f"{rehearsed.script} has no statement, or there was no row for it: nothing was tried")
     yield Evidence(label="statements", value=len(rehearsed.steps))
@@ -55,3 +57,8 @@ def changes_a_type(script: MigrationScript) -> None:
 @run.breaks
 def loses_rows(script: MigrationScript) -> None:
     script.append("DELETE FROM messages WHERE id = (SELECT min(id::text)::uuid FROM messages)")
+
+
+@run.breaks
+def empties_a_column(script: MigrationScript) -> None:
+    script.append("UPDATE messages SET external_id = NULL WHERE external_id IS NOT NULL")

@@ -194,3 +194,11 @@ def test_without_a_migration_nothing_is_tried(postgres_url: str) -> None:
 def test_lines_are_those_of_the_statement_and_not_of_its_comment() -> None:
     script = "-- one\n\nSELECT 1;\n-- two\n/* three\n*/ SELECT\n 2;\nSELECT 1;"
     assert [(number, line) for number, line, _ in numbered(script)] == [(1, 3), (2, 6), (3, 8)]
+
+
+@pytest.mark.postgres
+def test_values_that_are_gone_are_counted_though_every_row_is_there(foreign: Callable[..., Subject]) -> None:
+    found = rehearsed.read(foreign("UPDATE people SET born = NULL"))
+    assert found is not None
+    assert (found.rows_after["people"], found.lost) == (200, ())
+    assert found.emptied == ("people.born had 200 values and has 0",)
