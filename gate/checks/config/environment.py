@@ -6,11 +6,13 @@ Fix: set each name in the reason; make secrets with `openssl rand -base64 48`, a
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import combinations
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gate.errors import Failure, Inconclusive, NotApplicable
 from gate.facts.environment import Environment
@@ -35,8 +37,15 @@ KNOWN = (
     "SUPABASE_SERVICE_ROLE_KEY",
 )
 _EXAMPLE = re.compile(
-    r"change[-_ ]?(?:me|this|it)|your[-_ ]|example|placeholder|replace[-_ ]|dummy|x{6,}|<.*>|^secret|super-?secret", re.IGNORECASE
+    r"change[-_ ]?(?:me|this|it)|your[-_ ]|example|placeholder|replace[-_ ]|dummy|x{6,}|<.*>|^secret|super-?secret"
+    # A place of a value that nobody put there.
+    r"|\$[({]|\{\{|^\$\w+$|^%\w+%$",
+    re.IGNORECASE,
 )
+# What Evolution API's own example has.
+_PUBLISHED = ("429683C4C977415CAAFCCE10F7D57E11",)
+_WORDS = re.compile(r"[A-Za-z]+(?:[-_. ]?[A-Za-z]+)*[-_. ]?\d{0,4}[!.]?")
+_COUNTED = "0123456789abcdefghijklmnopqrstuvwxyz" * 2 + "0123456789" * 20 + "0123456789abcdef" * 10
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRETS?|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|PRIVATE_KEY|SERVICE_ROLE_KEY|ACCESS_KEY)$", re.IGNORECASE
@@ -125,9 +134,9 @@ def _contract(environment: Environment) -> Iterator[str]:
             yield f"{first} and {second} are equal"
     yield from _address(environment, "EVOLUTION_API_URL", ("http", "https"))
     yield from _address(environment, "BASE_URL", ("https",))
+    yield from _of_this_machine(environment, "BASE_URL")
     if environment.get("DATABASE_URL"):
-        if environment.get("DATABASE_URL").startswith("sqlite"):
-            yield "DATABASE_URL is an embedded database, which a restart empties"
+        yield from _database(environment.get("DATABASE_URL"))
     elif "DATABASE_URL" in environment.elsewhere:
         return
     elif not environment.get("SUPABASE_URL"):
@@ -135,6 +144,43 @@ def _contract(environment: Environment) -> Iterator[str]:
     else:
         yield from _address(environment, "SUPABASE_URL", ("https",))
         yield from _weakness(environment, "SUPABASE_SERVICE_ROLE_KEY", SHORTEST_SECRET)
+        if _role(environment.get("SUPABASE_SERVICE_ROLE_KEY")) == "anon":
+            yield "SUPABASE_SERVICE_ROLE_KEY is the anonymous key, which may read what everybody may"
+
+
+def _database(url: str) -> Iterator[str]:
+    if url.startswith("sqlite"):
+        yield "DATABASE_URL is an embedded database, which a restart empties"
+        return
+    try:
+        parts = urlsplit(url)
+        password = unquote(parts.password or "")
+    except ValueError:
+        yield "DATABASE_URL is not a URL"
+        return
+    if parts.scheme.partition("+")[0] not in ("postgresql", "postgres") or not (parts.hostname or "host=" in parts.query):
+        yield "DATABASE_URL is no address of a Postgres server"
+    elif password and (password.lower() in _KNOWN_TO_ALL or password == parts.username or _EXAMPLE.search(password)):
+        yield "DATABASE_URL has a password that every example has"
+
+
+def _of_this_machine(environment: Environment, name: str) -> Iterator[str]:
+    """What nobody else can reach."""
+    try:
+        host = urlsplit(environment.get(name)).hostname or ""
+    except ValueError:
+        return
+    if host in ("localhost", "0.0.0.0", "::1", "::") or host.startswith("127.") or host.endswith(".localhost"):  # noqa: S104
+        yield f"{name} is an address of the machine itself, which Evolution API cannot reach"
+
+
+def _role(token: str) -> str:
+    """Which role a JSON Web Token of Supabase is for."""
+    try:
+        payload = token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))).get("role", ""))
+    except (IndexError, ValueError, AttributeError):
+        return ""
 
 
 def _weakness(environment: Environment, name: str, shortest: int) -> Iterator[str]:
@@ -149,6 +195,10 @@ def _weakness(environment: Environment, name: str, shortest: int) -> Iterator[st
         yield f"{name} has {len(value)} characters, expected at least {shortest}"
     elif len(set(value)) < FEWEST_CHARACTERS:
         yield f"{name} is made of {len(set(value))} different characters, expected a random value"
+    elif value.upper() in _PUBLISHED:
+        yield f"{name} is the value that everybody finds in an example"
+    elif _WORDS.fullmatch(value) or value.lower() in _COUNTED or value in (value * 2)[1:-1]:
+        yield f"{name} is made of words, counted up or said again, expected a random value"
 
 
 def _address(environment: Environment, name: str, schemes: tuple[str, ...]) -> Iterator[str]:

@@ -27,9 +27,9 @@ def run(subject: Subject, code: Code) -> Iterator[Evidence]:
     written = environment.documented(subject)
     documented = {*(ALWAYS if rules.contract else ()), *written}
     read = code.settings - set(rules.undocumented)
-    if subject.name and not written and read - documented:
-        some = ", ".join(sorted(read - documented)[:5])
-        raise Inconclusive(f"the code reads {some} and no documented settings were given (environment.example)")
+    if subject.name and not written:
+        some = ", ".join(sorted(read - documented)[:5]) or "no setting of its own"
+        raise Inconclusive(f"the code reads {some}, and no documented settings were given (environment.example)")
     faults = []
     # A name of one word, such as PORT, is not told from any other word in code.
     for name in sorted(name for name in documented - code.words if "_" in name):

@@ -118,3 +118,36 @@ def test_a_switch_of_the_tests_is_found_by_its_name(checks: Registry, tmp_path: 
     subject = Subject(schema=load("seed"), environment={name: "1"}, source_roots=(tmp_path,))
     assert answer(checks.get("config.test-bypass"), subject).reason == f"{name} is on, expected unset or false"
     assert answer(checks.get("config.test-bypass"), replace(subject, environment={name: "off"})).status is Status.PASS
+
+
+ANONYMOUS = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmVkLWJ5LW5vYm9keS1hdC1hbGwtZXZlcg"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("JWT_ACCESS_SECRET", "${A_SECRET_OF_THE_PLATFORM_THAT_NOBODY_SET}", "JWT_ACCESS_SECRET is an example value"),
+        ("JWT_ACCESS_SECRET", "thisisthesigningkeyofourproductionserver1", "JWT_ACCESS_SECRET is made of words"),
+        ("JWT_ACCESS_SECRET", "0123456789abcdef0123456789abcdef", "JWT_ACCESS_SECRET is made of words, counted up"),
+        ("JWT_ACCESS_SECRET", "q7Zk2Vx9Lw4Rt8Np" * 2, "JWT_ACCESS_SECRET is made of words, counted up or said again"),
+        ("EVOLUTION_API_KEY", "429683C4C977415CAAFCCE10F7D57E11", "EVOLUTION_API_KEY is the value that everybody finds"),
+        ("DATABASE_URL", "production", "DATABASE_URL is no address of a Postgres server"),
+        ("DATABASE_URL", "mysql://app@database.internal/app", "DATABASE_URL is no address of a Postgres server"),
+        ("DATABASE_URL", "postgresql://app:postgres@database.internal/app", "DATABASE_URL has a password that every example has"),
+        ("BASE_URL", "https://localhost:8000", "BASE_URL is an address of the machine itself"),
+    ],
+)
+def test_a_value_that_looks_set_and_is_none_fails(checks: Registry, name: str, value: str, complaint: str) -> None:
+    outcome = asked(checks, Subject(schema=load("seed"), environment=ENVIRONMENT | {name: value}))
+    assert outcome.status is Status.FAIL
+    assert complaint in outcome.reason
+    assert value not in outcome.reason
+
+
+def test_the_key_that_everybody_has_is_not_that_of_the_service(checks: Registry) -> None:
+    settings = {name: value for name, value in ENVIRONMENT.items() if name != "DATABASE_URL"}
+    supabase = {"SUPABASE_URL": "https://project.supabase.invalid", "SUPABASE_SERVICE_ROLE_KEY": ANONYMOUS}
+    outcome = asked(checks, Subject(schema=load("seed"), environment=settings | supabase))
+    assert outcome.reason == "SUPABASE_SERVICE_ROLE_KEY is the anonymous key, which may read what everybody may"
+    service = {"SUPABASE_SERVICE_ROLE_KEY": ANONYMOUS.replace("YW5vbiJ9", "c2VydmljZV9yb2xlIn0")}
+    assert asked(checks, Subject(schema=load("seed"), environment=settings | supabase | service)).status is Status.PASS
