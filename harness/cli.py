@@ -211,7 +211,7 @@ def rehearse(
     plan = rehearsal.plan(
         out=directory,
         database=database,
-        release=rehearsal.release_of(Path.cwd()) | people_of(Path.cwd()),
+        release=rehearsal.release_of(Path.cwd()) | people_of(Path.cwd()) | {"reference": True},
         env_file=env_file,
         features=features,
         commits=commits,
@@ -1321,6 +1321,9 @@ def _on_target(
     from harness.rehearsal import JOURNAL
 
     record, release = record_of(Path.cwd())
+    if not target_url:
+        # What the reference does says nothing of a release that is described here.
+        record, release = record | {"reference": True}, None
     if evolution_url and not target_url:
         raise click.UsageError("--evolution is the fake behind --target; give both, or neither for the embedded reference")
     with _run_directory(out) as directory:

@@ -62,6 +62,10 @@ def _refuse_results(part: str, found: Mapping[str, Outcome], may_skip: tuple[str
 
 
 def _refuse_other_release(records: PartRecords, recording: Recording, part: str) -> None:
+    if recording.release.get("reference"):
+        raise Failure(
+            f"the journal of {part} is of the shipped reference backend; run it against what is released, with --target"
+        )
     if not records.commit:
         raise Inconclusive("what is released has no commit, so no journal can be of it; release from a git repository")
     commit = str(recording.release.get("commit") or "")

@@ -295,6 +295,15 @@ def test_results_marked_running_or_expected(project: Project, word: str) -> None
     refused(project.gate(), HOLD, "evidence.smoke-ran")
 
 
+def test_a_suite_that_ran_against_the_shipped_reference_instead(project: Project) -> None:
+    """Complete, fresh, in the release's own repository, and of another backend."""
+    shutil.rmtree(project.path / "runs" / "smoke")
+    project.configure(["evidence.smoke-ran"])
+    run = project.golive("smoke", "--recipient", "5511988887777", "--database", "memory", "--out", "runs/smoke")
+    assert run.last_line == "GO", run.output + run.errors
+    refused(project.gate(), NO_GO, "the journal of smoke is of the shipped reference backend")
+
+
 def test_a_report_older_than_the_commit(project: Project) -> None:
     project.commit("one more")
     project.configure(["evidence.smoke-ran"])

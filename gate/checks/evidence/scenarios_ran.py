@@ -33,3 +33,8 @@ def of_another_commit(part_journals: PartJournals) -> None:
 @run.breaks
 def one_that_nobody_pinned(part_journals: PartJournals) -> None:
     part_journals.answer("scenarios", "scenario.nobody-knows-this-one")
+
+
+@run.breaks
+def of_the_shipped_reference(part_journals: PartJournals) -> None:
+    part_journals.write("scenarios", release={"reference": True})
