@@ -117,7 +117,8 @@ def pytest_configure(config: pytest.Config) -> None:
         messages=Path(messages) if (messages := config.getoption("--golive-messages")) and not is_worker else None,
     )
     config.pluginmanager.register(run, _RUN_NAME)
-    config.pluginmanager.register(CollectionLint(_BUILT_IN, folder=folder), _LINT_NAME)
+    if config.getini("golive_lint"):
+        config.pluginmanager.register(CollectionLint(_BUILT_IN, folder=folder), _LINT_NAME)
     config.pluginmanager.import_plugin("features.fixtures")
     _load_steps(config, folder, steps)
 

@@ -119,7 +119,7 @@ Feature: What becomes of a message that a unit sends
     Given a unit that is connected to WhatsApp
     And a customer who has never written
     And every send of the unit "is answered with 429 that names no time"
-    When the unit sends the customer a message
+    When the unit sends the customer a message, and nobody hurries its clock
     Then the message failed after 3 attempts
     And the three calls were not made at once
 

@@ -275,6 +275,16 @@ def second_call_later(seconds: int, unit: Tenant, evolution: EvolutionControl, e
     evidence("time between the two calls", round(gap, 3), "s")
 
 
+@when(
+    "the unit sends the customer a message, and nobody hurries its clock",
+    "a unidade envia uma mensagem ao cliente, e ninguém adianta o relógio dela",
+    target_fixture="sending",
+)
+def sends_unhurried(unit: Tenant, order: dict[str, str]) -> Answer:
+    # Whoever moves time on meanwhile would make a wait where there is none.
+    return unit.member.post("/messages", order)
+
+
 @then("the three calls were not made at once", "as três chamadas não foram feitas de uma vez")
 def calls_apart(unit: Tenant, evolution: EvolutionControl, evidence: Observe) -> None:
     moments = [float(call["monotonic"]) for call in calls_to_send(evolution, unit)]
