@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib.util
 import os
 import signal
@@ -191,12 +192,14 @@ def run(
     time_limit_s: float | None = None,
     on_progress: Callable[[Outcome], None] | None = None,
     in_process: bool = False,
+    lint: bool = True,
 ) -> list[Outcome]:
     """Runs the selected scenarios and returns one outcome for each, in the order of the feature files; all are in the journal.
 
     What the backend is declared not to support (`declared`) is not run, and is a SKIP with the reason.
 
     `in_process` spares the child: for a process that was made for this one run and ends with it, and that others watch over.
+    Without `lint` the scenarios are not checked at their collection: for whoever has had the same ones checked.
 
     The child's output goes to `log`; secrets are masked in what is taken from it. `on_progress` gets each outcome as soon as it
     is known. Without a `time_limit_s` there is one that grows with the scenarios.
@@ -221,6 +224,8 @@ def run(
     masker = Masker((target.admin_password, target.control_token, target.metrics_token, target.signing_key))
     with journal.part(PART, expected=expected):
         command = _command(target, journal, folder, tags, workers, only)
+        if not lint:
+            command += ["-o", "golive_lint=false"]
         skipped = [_skip(scenario, left_out[scenario.id]) for scenario in selected if scenario.id in left_out]
         if not asked:
             ended = _End(status=0)
@@ -430,7 +435,16 @@ def _tail(log: Path) -> str:
     return " | ".join(lines[-_TAIL_LINES:])
 
 
-def _read_feature(path: Path) -> list[PlannedScenario]:
+def _read_feature(path: Path) -> tuple[PlannedScenario, ...]:
+    try:
+        return _planned(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise HarnessError(f"{path}: cannot be read ({error})") from error
+
+
+# One run reads the same files several times: to plan, to select, to bind.
+@functools.lru_cache(maxsize=1024)
+def _planned(path: Path, text: str) -> tuple[PlannedScenario, ...]:
     try:
         from gherkin.errors import ParserError
         from gherkin.parser import Parser
@@ -440,9 +454,7 @@ def _read_feature(path: Path) -> list[PlannedScenario]:
             f"{error.name} is not installed, feature files cannot be read; pip install 'golive[scenarios]'"
         ) from None
     try:
-        document = Parser().parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(f"{path}: cannot be read ({error})") from error
+        document = Parser().parse(text)
     except ParserError as error:
         raise HarnessError(f"{path.name}: not Gherkin: {' '.join(str(error).split())}") from error
     rows: Counter[str] = Counter()
@@ -462,4 +474,4 @@ def _read_feature(path: Path) -> list[PlannedScenario]:
                 step_types=tuple(step["type"] for step in pickle["steps"]),
             )
         )
-    return scenarios
+    return tuple(scenarios)

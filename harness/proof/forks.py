@@ -10,6 +10,7 @@ standard input does: neither Ctrl-C nor the death of its parent leaves anything 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -93,7 +94,7 @@ class Forks:
 
 @contextlib.contextmanager
 def forks(preload: Sequence[str], *, log: Path) -> Iterator[Forks]:
-    """A forking process with these modules loaded; what it and its forks say goes to `log`."""
+    """A forking process with these modules loaded and their `module:function` called; what it and its forks say goes to `log`."""
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "harness.proof.forks", *preload],
@@ -126,7 +127,13 @@ def _packages() -> str:
 def main(preload: Sequence[str]) -> int:
     """The forking process."""
     for name in preload:
-        importlib.import_module(name)
+        module, _, function = name.partition(":")
+        loaded = importlib.import_module(module)
+        if function:
+            getattr(loaded, function)()
+    # What is there now stays: no fork has to look through it for garbage, or copy it by doing so.
+    gc.collect()
+    gc.freeze()
     # Its end is told through a pipe of the process's own, so that waiting for work and for ends is one wait.
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
