@@ -45,7 +45,7 @@ from harness.evolution.lifecycle import Lifecycle
 from harness.evolution.outbound import Outbound
 from harness.evolution.schema import faults_of
 from harness.evolution.state import Connection, Instance
-from harness.evolution.transport import CONTROL, DamagedAnswer, hang_up, header_lines, refuse, resumed
+from harness.evolution.transport import CONTROL, DamagedAnswer, answer_at_once, hang_up, header_lines, refuse, resumed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -645,8 +645,12 @@ async def _respond(send: AsgiSend, request: _Request, answer: Answer, *, vary: t
             await send({"type": "http.response.body", "body": b""})
             return
     headers += ((b"Content-Length", b"%d" % len(payload)), _KEEP_ALIVE)
+    body = b"" if request.method == "HEAD" else payload
+    # Headers of a fault come from whoever switched it on: those the server has to check.
+    if not answer.headers and answer_at_once(send, answer.status, header_lines(headers), body):
+        return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else payload})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _etag(payload: bytes) -> bytes:

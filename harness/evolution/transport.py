@@ -35,6 +35,7 @@ __all__ = [
     "Connection",
     "DamagedAnswer",
     "Port",
+    "answer_at_once",
     "hang_up",
     "header_lines",
     "refuse",
@@ -239,20 +240,10 @@ class Connection(HttpToolsProtocol):
             except Exception as error:
                 ready = _raising(error)
             if isinstance(ready, tuple):
-                self._answer(cycle, *ready)
+                _write_whole(cycle, *ready)
                 return
             app = ready
         super()._start_asgi_task(cycle, app)
-
-    def _answer(self, cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> None:
-        """Writes a whole answer, with the headers that the server adds, in one go.
-
-        A cycle's own `send` writes head and body apart and searches every header for bytes that must not be there, which costs
-        more than making the answer: the header `lines` must be known to be sound.
-        """
-        cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"".join((STATUS_LINE[status], header_lines(cycle.default_headers), lines, b"\r\n", body)))
-        cycle.on_response()
 
     def data_received(self, data: bytes) -> None:
         if self._first:
@@ -308,6 +299,29 @@ class Connection(HttpToolsProtocol):
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The headers as they are written."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def answer_at_once(send: AsgiSend, status: int, lines: bytes, body: bytes) -> bool:
+    """Writes a whole answer with the headers that the server adds, and all of them in their own spelling.
+
+    The header `lines` must be known to be sound. False, and nothing is written, when there is no such server behind `send`, the
+    client is slow to read or the connection is to end with this answer.
+    """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or not cycle.keep_alive:
+        return False
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+        return False
+    _write_whole(cycle, status, lines, body)
+    return True
+
+
+def _write_whole(cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> None:
+    """Past the cycle's own `send`, which writes head and body apart and searches every header: more work than most answers."""
+    cycle.response_started = cycle.response_complete = True
+    cycle.transport.write(b"".join((STATUS_LINE[status], header_lines(cycle.default_headers), lines, b"\r\n", body)))
+    cycle.message_event.set()
+    cycle.on_response()
 
 
 def _raising(error: Exception) -> Callable[..., Awaitable[None]]:

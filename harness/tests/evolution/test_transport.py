@@ -194,6 +194,26 @@ def test_requests_in_one_packet_are_answered_in_their_order(evolution: AnyFake, 
     assert (ghost[0], ghost[1]["response"]["message"]) == (404, ['The "ghost" instance does not exist'])
 
 
+def test_headers_are_spelt_as_express_spells_them_whether_the_answer_was_waited_for_or_not(
+    evolution: AnyFake, open_instance: str
+) -> None:
+    asked: dict[str, dict[str, Any]] = {"at once": _TEXT, "waited for": {**_TEXT, "delay": 1500}}
+    heads: dict[str, bytes] = {}
+    with _talk(evolution) as talk:
+        for name, body in asked.items():
+            talk.sendall(_post("/message/sendText/shop", evolution.key, body))
+            if "delay" in body:
+                RealPace().eventually(lambda: evolution.health()["openRequests"] == 1, within_s=20, what="the slow send")
+                evolution.advance(2)
+            heads[name] = talk.recv(65_536).partition(b"\r\n\r\n")[0]
+        talk.sendall(_post("/nope", evolution.key, {}, "Origin: http://shop\r\n"))
+        heads["with an origin"] = talk.recv(65_536).partition(b"\r\n\r\n")[0]
+    spelt = [b"X-Powered-By", b"Access-Control-Allow-Credentials", b"Vary", b"Content-Type", b"ETag", b"Keep-Alive"]
+    assert {name: [word for word in spelt if b"\r\n%b: " % word not in head] for name, head in heads.items()} == {
+        name: [] for name in heads
+    }
+
+
 def test_a_body_may_come_in_pieces_and_after_a_word_of_the_server(evolution: AnyFake, open_instance: str) -> None:
     head, _, content = _post("/message/sendText/shop", evolution.key, _TEXT, "Expect: 100-continue\r\n").partition(b"\r\n\r\n")
     with _talk(evolution) as talk:
