@@ -53,7 +53,12 @@ _COUNTERS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[tuple[str, ...
         ("outcome",),
         (),
     ),
-    "campaigns": ("campaigns_total", "Campaigns that reached a status", ("status",), ()),
+    "campaigns": (
+        "campaigns_total",
+        "Campaigns that reached a status",
+        ("status",),
+        (("processing",), ("paused",), ("completed",), ("failed",), ("cancelled",)),
+    ),
     "logins": ("logins_total", "Logins", ("outcome",), (("ok",), ("refused",), ("throttled",))),
     "refreshes": ("refreshes_total", "Token refreshes", ("outcome",), ()),
     "throttled": (
