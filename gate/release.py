@@ -142,6 +142,7 @@ class Release:
         """
         from gate.facts import expected
         from gate.facts.allowances import Allowance, LintWaiver
+        from gate.facts.evidence import FAMILIES
         from gate.facts.subject import EnvironmentRules, ImportedModule, Journals, Route, Subject
 
         repository, database, modules = self.section("repository"), self.section("database"), self.section("modules")
@@ -204,7 +205,7 @@ class Release:
             features=self._optional(repository, "features"),
             scenario_tests=tuple(repository.get("scenario_tests", ())),
             journals=Journals(
-                paths={part: self._path(evidence[part]) for part in ("scenarios", "smoke", "load", "watch") if part in evidence},
+                paths={part: self._path(evidence[part]) for part in FAMILIES if part in evidence},
                 max_age_hours=float(evidence.get("max_age_hours", 24)),
                 may_skip=self.policy.may_skip,
             ),

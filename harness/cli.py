@@ -175,6 +175,12 @@ def app() -> None:
 )
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another folder of scenarios.")
 @click.option("--commits", default="", metavar="FIRST..LAST", help="The release's commits here, to rehearse their revert.")
+@click.option(
+    "--proof",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="RUN",
+    help="A proof of the scenarios, by `golive prove --out RUN`.",
+)
 @click.option("--load-seconds", type=Finite(min=1), default=2.0, show_default=True, help="Length of the load run.")
 @click.option("--minutes", type=click.IntRange(min=5), default=60, show_default=True, help="Length of the watch, on its clock.")
 @click.option("--seed", type=int, default=None, help="Makes the fake's ids and codes repeatable.")
@@ -186,6 +192,7 @@ def rehearse(
     env_file: Path | None,
     features: Path | None,
     commits: str,
+    proof: Path | None,
     load_seconds: float,
     minutes: int,
     seed: int | None,
@@ -219,6 +226,7 @@ def rehearse(
         minutes=minutes,
         seed=seed,
         plans=teller.policy.plans,
+        proof=proof,
     )
     show = _Show(teller.console, total=sum(map(len, plan.expected.values())))
     with show:

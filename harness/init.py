@@ -209,6 +209,7 @@ def _places(found: Found, *, drafted: bool) -> Iterator[str]:
     yield "max_age_hours = 24"
     for part in ("scenarios", "smoke", "load", "watch"):
         yield f'# {part} = "golive-run/journal.jsonl"'
+    yield '# proof = "proof/journal.jsonl"  # golive prove --out proof'
 
 
 def _demands(found: Found, *, drafted: bool) -> Iterator[str]:
@@ -222,6 +223,8 @@ def _demands(found: Found, *, drafted: bool) -> Iterator[str]:
             yield '  # "schema.*",  # has the columns of the WhatsApp integration; this database has other tables'
         elif family in ("imports", "datastore") and not found.python:
             yield f'  # "{family}.*",  # is for Python, and no package was found here'
+        elif family == "proof":
+            yield '  # "proof.*",  # that the scenarios catch every planted bug; name its journal in evidence.proof'
         else:
             yield f"  {_q(f'{family}.*')},"
     yield "]"

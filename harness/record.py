@@ -15,7 +15,7 @@ from gate.release import Release, find
 if TYPE_CHECKING:
     from gate.facts.catalog import Catalog
 
-__all__ = ["bind_catalog", "bind_schema", "people_of", "pinned", "record_of"]
+__all__ = ["bind_catalog", "bind_schema", "people_of", "pinned", "proof_ids", "record_of"]
 
 
 def record_of(directory: Path) -> tuple[dict[str, Any], Release | None]:
@@ -57,10 +57,18 @@ def bind_catalog(journal: Journal, catalog: Catalog) -> None:
     journal.fact(SCHEMA_FACT, digest(catalog))
 
 
-def pinned(features: Path | None) -> Mapping[str, frozenset[str]]:
+def proof_ids() -> frozenset[str]:
+    """The ids that a whole proof answers."""
+    from harness.proof.backends import expected_ids
+    from harness.reference import variants
+
+    return frozenset(expected_ids([*variants("chaff"), *variants("wheat")]))
+
+
+def pinned(features: Path | None, *, proof: bool = False) -> Mapping[str, frozenset[str]]:
     """The ids that each part must have executed: every step and signal, and every scenario of a folder of the release's own.
 
-    Without such a folder the scenarios of the seed, which `golive e2e` runs by default.
+    Without such a folder the scenarios of the seed, which `golive e2e` runs by default. With `proof` also every planted bug.
     """
     from harness import load, monitor, smoke
     from harness.scenarios import FEATURES, asked_for, read_features, select
@@ -71,4 +79,4 @@ def pinned(features: Path | None) -> Mapping[str, frozenset[str]]:
         "smoke": frozenset(smoke.expected_ids()),
         "load": frozenset(load.expected_ids()),
         "watch": frozenset(monitor.expected_ids()),
-    }
+    } | ({"proof": proof_ids()} if proof else {})

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gate.errors import GateError, UsageError
+from gate.errors import GateError, JournalError, UsageError
 from gate.facts.git import git
 from gate.facts.providers import providers
+from gate.facts.subject import Journals
 from gate.journal import JOURNAL, Journal, read
 from gate.masking import Masker
 from gate.model import Evidence, Outcome, Severity, Status
@@ -42,6 +43,7 @@ __all__ = [
     "connect_a_unit",
     "database_fact",
     "plan",
+    "proof",
     "rehearse",
     "release_of",
     "rollback",
@@ -74,7 +76,7 @@ class Plan:
     database: as `harness.datastores.open_database` takes it. release: name, version, commit and the like. features: another
     folder of scenarios than the shipped one. load_users, load_s: the size of the load run. env_file: settings of the deployment
     to check. commits: the release's first and last commit in the repository here. environment: settings of the rehearsed backend
-    to override.
+    to override. proof: the folder of a `golive prove`.
     """
 
     out: Path
@@ -91,6 +93,7 @@ class Plan:
     env_file: Path | None = None
     commits: tuple[str, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    proof: Path | None = None
 
     @property
     def expected(self) -> dict[str, tuple[str, ...]]:
@@ -124,6 +127,7 @@ def plan(
     seed: int | None = None,
     environment: Mapping[str, str] | None = None,
     plans: Callable[[str], bool] = lambda _: True,
+    proof: Path | None = None,
 ) -> Plan:
     """Raises UsageError for what can be known to be wrong before anything runs: an unknown tag, a directory that is in use.
 
@@ -152,6 +156,7 @@ def plan(
         minutes=minutes,
         seed=seed,
         environment=environment or {},
+        proof=proof,
     )
 
 
@@ -191,7 +196,7 @@ def rehearse(plan: Plan, listener: Listener) -> Path:
             return run.all_unanswered(f"the fake Evolution API did not start: {error}")
         masker.learn(system.secrets.values())
         journal.fact("package", _package(subject(database).source_roots))
-        facts = Facts(providers(subject_of(database, system, env_file=plan.env_file)))
+        facts = Facts(providers(replace(subject_of(database, system, env_file=plan.env_file), journals=proof(run))))
         # They run in processes of their own while the backend starts.
         facts.prefetch(OWN_PROCESS_FACTS)
         beside = stack.enter_context(contextlib.ExitStack())
@@ -256,6 +261,27 @@ class Run:
         for name in self.expected:
             self.unanswered(name, reason)
         return self.journal.path
+
+
+def proof(run: Run) -> Journals | None:
+    """Where the proof of the scenarios is; its matrix goes into this journal, for the report."""
+    from harness.proof.backends import MATRIX
+    from harness.record import proof_ids
+
+    plan = run.plan
+    if plan.proof is None:
+        return None
+    path = plan.proof / JOURNAL if plan.proof.is_dir() else plan.proof
+    with contextlib.suppress(JournalError):
+        matrix = read(path).facts.get(MATRIX)
+        if matrix is not None:
+            run.journal.fact(MATRIX, matrix)
+    return Journals(
+        paths={"proof": path},
+        pinned=lambda: {"proof": proof_ids()},
+        commit=str(plan.release.get("commit", "")),
+        asked=frozenset({"proof"}),
+    )
 
 
 def _migrate(run: Run, database: Database) -> None:

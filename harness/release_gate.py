@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from gate.facts.flow import FlowObservations
     from harness.reference import ReferenceSystem
 
-__all__ = ["migrate", "refuse_unknown", "run_gate", "subject_of", "subject_of_release"]
+__all__ = ["NO_DATABASE", "migrate", "refuse_unknown", "run_gate", "subject_of", "subject_of_release"]
 
 FACT_TIMEOUT_S = 120.0
 OPENED_HERE = ("embedded", "memory", "auto", "sqlite://")
 NEED_A_DATABASE = ("catalog", "datastore", "migration", "rehearsed", "convoy", "old_statements", "metadata_comparison")
-_NO_DATABASE = Database(url="", backend="sqlite", origin="given", server_version="")
+NO_DATABASE = Database(url="", backend="sqlite", origin="given", server_version="")
 
 
 class Listener(Protocol):
@@ -174,8 +174,8 @@ def migrate(opened: Database, release: Release | None) -> None:
 def subject_of_release(release: Release, url: str) -> Subject:
     """What a release describes, with a database by URL."""
     found = release.subject(database_url=url, environment=os.environ)
-    if found.journals is not None:
-        found = replace(found, journals=replace(found.journals, pinned=lambda: pinned(found.features)))
+    if (named := found.journals) is not None:
+        found = replace(found, journals=replace(named, pinned=lambda: pinned(found.features, proof="proof" in named.paths)))
     return found
 
 
@@ -185,7 +185,7 @@ def _subject(url: str, opened: Database | None, release: Release | None, env_fil
         if env_file is not None:
             found = replace(found, environment=None, environment_file=env_file)
     else:
-        found = subject_of(opened, env_file=env_file) if opened is not None else subject_of(_NO_DATABASE, env_file=env_file)
+        found = subject_of(opened, env_file=env_file) if opened is not None else subject_of(NO_DATABASE, env_file=env_file)
     return replace(found, logs=tuple(logs)) if logs else found
 
 

@@ -17,24 +17,26 @@ from gate.facts.git import git
 from gate.facts.subject import Subject
 from gate.journal import Recording
 
-__all__ = ["FAMILIES", "SCHEMA_FACT", "PartRecords", "read"]
+__all__ = ["FAMILIES", "SCHEMA_FACT", "WITHOUT_SCHEMA", "PartRecords", "read"]
 
 # Which ids each part answers.
-FAMILIES = {"scenarios": "scenario", "smoke": "smoke", "load": "load", "watch": "watch"}
+FAMILIES = {"scenarios": "scenario", "smoke": "smoke", "load": "load", "watch": "watch", "proof": "proof"}
+# Each of its backends has a database of its own, so the release's is not in it.
+WITHOUT_SCHEMA = frozenset({"proof"})
 SCHEMA_FACT = "schema_digest"
 FILE = "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRecords:
-    """`recordings` by part, `errors` says why there is none of a part; `given` is False where nobody named any.
+    """`recordings` by part, `errors` says why there is none of a part; `asked` are those that the release should have named.
 
     commit, committed_at: of what is being released; empty where there is no repository. schema_digest: of its database;
     schema_error says why there is none. pinned: the ids that each part must have
     executed; None where only the journal says what was planned. may_skip: patterns of ids that need not apply.
     """
 
-    given: bool
+    asked: frozenset[str]
     recordings: Mapping[str, Recording] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     pinned: Mapping[str, frozenset[str]] | None = None
@@ -61,7 +63,7 @@ def read(subject: Subject) -> PartRecords:
     journals = subject.journals
     now = datetime.now(UTC)
     if journals is None:
-        return PartRecords(given=False, now=now)
+        return PartRecords(asked=frozenset(), now=now)
     recordings: dict[str, Recording] = {}
     errors: dict[str, str] = {}
     known: dict[Path, Recording] = {}
@@ -76,9 +78,9 @@ def read(subject: Subject) -> PartRecords:
     commit, committed_at = journals.commit, journals.committed_at
     if not commit and subject.repository is not None:
         commit, committed_at = _head(subject.repository)
-    schema_digest, schema_error = _schema(subject) if recordings else ("", "")
+    schema_digest, schema_error = _schema(subject) if recordings.keys() - WITHOUT_SCHEMA else ("", "")
     return PartRecords(
-        given=True,
+        asked=frozenset(FAMILIES) if journals.asked is None else journals.asked,
         recordings=recordings,
         errors=errors,
         pinned=journals.pinned() if journals.pinned is not None else None,

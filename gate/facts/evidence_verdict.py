@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from gate.errors import Failure, GateError, Inconclusive, NotApplicable
-from gate.facts.evidence import FAMILIES, SCHEMA_FACT, PartRecords
+from gate.facts.evidence import FAMILIES, SCHEMA_FACT, WITHOUT_SCHEMA, PartRecords
 from gate.journal import Recording
 from gate.model import Evidence, Outcome, Status
 from gate.policy import matches
@@ -20,8 +20,8 @@ MOST_NAMED = 3
 
 def judge_part(records: PartRecords, part: str) -> Iterator[Evidence]:
     """Raises Failure for what was seen to be wrong, Inconclusive for what was not seen, each in one sentence."""
-    if not records.given:
-        raise NotApplicable("no journals are named: nothing but the gate itself is looked at here")
+    if part not in records.asked:
+        raise NotApplicable(f"no journal of {part} is named: nothing but the gate itself is looked at here")
     recording = records.of(part)
     found = _worst(outcome for outcome in recording.outcomes if outcome.id.startswith(f"{FAMILIES[part]}."))
     _refuse_results(part, found, records.may_skip)
@@ -33,7 +33,8 @@ def judge_part(records: PartRecords, part: str) -> Iterator[Evidence]:
     yield Evidence(label=f"{part} executed", value=len(found))
     yield Evidence(label=f"{part} pinned", value=len(wanted))
     yield Evidence(label="commit", value=records.commit[:12])
-    yield Evidence(label="schema digest", value=str(recording.facts[SCHEMA_FACT])[:12])
+    if part not in WITHOUT_SCHEMA:
+        yield Evidence(label="schema digest", value=str(recording.facts[SCHEMA_FACT])[:12])
     newest = max(outcome.observed_at for outcome in found.values())
     yield Evidence(label="age", value=round(max(0.0, (records.now - newest).total_seconds()) / 3600, 2), unit="h")
 
@@ -75,6 +76,8 @@ def _refuse_other_release(records: PartRecords, recording: Recording, part: str)
         raise Failure(f"the journal of {part} is of commit {commit[:12]}, expected {records.commit[:12]}")
     if recording.release.get("dirty"):
         raise Inconclusive(f"the journal of {part} is of a working tree with changes that are in no commit")
+    if part in WITHOUT_SCHEMA:
+        return
     written = recording.facts.get(SCHEMA_FACT)
     if not isinstance(written, str) or not written:
         raise Inconclusive(f"the journal of {part} names no schema digest; run it where golive.toml names the database")

@@ -55,10 +55,11 @@ class EnvironmentRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journals:
-    """Where the journals of the other parts are, by part (`scenarios`, `smoke`, `load`, `watch`), and how old they may be.
+    """Where the journals of the other parts are, by part (`scenarios`, `smoke`, `load`, `watch`, `proof`), and how old they may
+    be.
 
     pinned: tells the ids that each part must have executed. may_skip: patterns of ids that need not apply. commit, committed_at:
-    of what is released; those of the repository without them.
+    of what is released; those of the repository without them. asked: the parts that should be here; all without it.
     """
 
     paths: Mapping[str, Path] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Journals:
     may_skip: tuple[str, ...] = ()
     commit: str = ""
     committed_at: datetime | None = None
+    asked: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

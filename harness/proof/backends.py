@@ -29,13 +29,14 @@ from harness.reference import Variant
 from harness.scenarios import FAMILY as SCENARIO
 from harness.scenarios import PlannedScenario
 
-__all__ = ["FAMILY", "MATRIX", "PART", "SOUND", "End", "Proof", "Trial", "choose", "prove"]
+__all__ = ["FAMILY", "MATRIX", "PART", "SOUND", "End", "Proof", "Trial", "choose", "expected_ids", "prove"]
 
 FAMILY = "proof"
 PART = "proof"
 MATRIX = "proof.matrix"
 SOUND = "sound"
 TIME_LIMIT_S = 300.0
+COUNTS = (("chaff", "chaffs-killed"), ("wheat", "wheats-passed"))
 # All scenarios take long in one process; they are dealt out to so many of each wheat.
 HANDS = 3
 # A wheat that only waits more costs no CPU: its trials run beside all others.
@@ -113,6 +114,12 @@ def choose(variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
     return [one for one in variants if (one.kind, one.name) in chosen]
 
 
+def expected_ids(variants: Sequence[Variant]) -> list[str]:
+    """What a proof of these variants answers: each, the reference as it is, and how many of a kind held."""
+    kinds = {one.kind for one in variants}
+    return [*map(_outcome_id, variants), f"{FAMILY}.{SOUND}", *(f"{FAMILY}.{name}" for kind, name in COUNTS if kind in kinds)]
+
+
 def prove(
     variants: Sequence[Variant],
     scenarios: Sequence[PlannedScenario],
@@ -129,7 +136,7 @@ def prove(
     Of a chaff only the scenarios named in it run, unless `full`. Raises HarnessError when trials cannot be held at all.
     """
     bench = _Bench(scenarios=[one.id for one in scenarios], workdir=workdir, features=features, full=full)
-    with journal.part(PART, expected=[*map(_outcome_id, variants), f"{FAMILY}.sound"]), contextlib.ExitStack() as stack:
+    with journal.part(PART, expected=expected_ids(variants)), contextlib.ExitStack() as stack:
         bench.forks = stack.enter_context(forks(PRELOADED, log=workdir / "forks.log"))
         if any(one.postgres for one in variants):
             from harness.datastores import open_database
@@ -251,7 +258,7 @@ def _hold(
             future.cancel()
         raise
     held = tuple(trials[one] for one in (*variants, sound) if one in trials)
-    for kind, name in (("chaff", "chaffs-killed"), ("wheat", "wheats-passed")):
+    for kind, name in COUNTS:
         if any(trial.variant.kind == kind and trial.variant is not sound for trial in held):
             journal.append(_count(Proof(trials=held), kind, f"{FAMILY}.{name}"))
     journal.fact(

@@ -6,15 +6,25 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from gate.journal import read
-from gate.model import Outcome, Status
+from gate import policy
+from gate.facts.providers import providers
+from gate.journal import Journal, read
+from gate.masking import Masker
+from gate.model import Evidence, Outcome, Status
+from gate.registry import Kind, registry
+from gate.runner import Facts
+from gate.runner import run as run_checks
 from harness import rehearsal
 from harness.datastores import Database, open_database
+from harness.record import proof_ids
+from harness.release_gate import NO_DATABASE, subject_of
 from harness.scenarios import FEATURES
 from harness.tests.running import Finished, golive
 
@@ -268,3 +278,44 @@ def test_an_unmasked_secret_in_the_backends_log_is_no_go(tmp_path: Path) -> None
     assert (judged.status, judged.last_line) == (1, "NO-GO"), judged.output
     assert "secrets.backend-log" in judged.output
     assert "c2VjcmV0" not in judged.output
+
+
+def test_the_proof_of_the_scenarios_is_looked_at_and_its_matrix_taken_along(tmp_path: Path) -> None:
+    commit, matrix = "c0ffee" * 6 + "c0de", {"chaff a": {"title": "A bug", "end": "killed", "found": {"scenario.a": "fail"}}}
+    ids = sorted(proof_ids())
+    assert {"proof.sound", "proof.chaffs-killed", "proof.wheats-passed"} < set(ids)
+    at = datetime.now(UTC)
+    proof = Journal.create(tmp_path / "proof" / "journal.jsonl", release={"commit": commit})
+    with proof.part("proof", expected=ids):
+        for item in ids:
+            evidence = (Evidence(label="scenarios that ran", value=1),)
+            proof.append(Outcome(id=item, status=Status.PASS, evidence=evidence, observed_at=at))
+        proof.fact("proof.matrix", matrix)
+
+    def looked_at(commit: str) -> Outcome:
+        plan = rehearsal.plan(out=tmp_path / commit, database="memory", release={"commit": commit}, proof=tmp_path / "proof")
+        journal = Journal.create(tmp_path / commit / "journal.jsonl", release=plan.release)
+        run = rehearsal.Run(plan=plan, journal=journal, listener=Silent(), masker=Masker(), expected=plan.expected)
+        subject = replace(subject_of(NO_DATABASE), journals=rehearsal.proof(run))
+        (outcome,) = run_checks([registry(Kind.CHECK).get("proof.scenarios-can-fail")], Facts(providers(subject)))
+        assert read(journal.path).facts["proof.matrix"] == matrix
+        return outcome
+
+    assert looked_at(commit).status is Status.PASS
+    other = looked_at("f00d" * 10)
+    assert (other.status, other.reason) == (
+        Status.FAIL,
+        "the journal of proof is of commit c0ffeec0ffee, expected f00df00df00d",
+    )
+    release = policy.load("release")
+    assert release.requires(other.id)
+    assert not release.allows_skip(other.id)
+    assert policy.load("rehearsal").allows_skip(other.id)
+
+
+class Silent:
+    def part(self, *_: object) -> None: ...
+
+    def outcome(self, *_: object) -> None: ...
+
+    def note(self, *_: object) -> None: ...

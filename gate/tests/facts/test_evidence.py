@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.errors import Failure, GateError, Inconclusive
+from gate.errors import Failure, GateError, Inconclusive, NotApplicable
 from gate.facts import throwaway
 from gate.facts.catalog import digest, snapshot
-from gate.facts.evidence import read
+from gate.facts.evidence import FAMILIES, read
 from gate.facts.evidence_verdict import judge_part
 from gate.facts.expected import load
 from gate.facts.part_journals import COMMIT, PartJournals
@@ -184,8 +184,9 @@ def test_a_file_of_json_that_is_no_journal_proves_nothing(journals: PartJournals
 
 
 def test_no_journals_at_all_do_not_apply() -> None:
-    assert read(Subject(schema=load("seed"), journals=None)).given is False
-    assert read(Subject(schema=load("seed"), journals=Journals())).given is True
+    assert read(Subject(schema=load("seed"), journals=None)).asked == frozenset()
+    assert read(Subject(schema=load("seed"), journals=Journals())).asked == frozenset(FAMILIES)
+    assert read(Subject(schema=load("seed"), journals=Journals(asked=frozenset({"proof"})))).asked == {"proof"}
 
 
 def test_a_database_that_cannot_be_read_binds_nothing(journals: PartJournals, released: Subject) -> None:
@@ -193,3 +194,21 @@ def test_a_database_that_cannot_be_read_binds_nothing(journals: PartJournals, re
         subject = replace(released, database_url=url, journals=journals.named)
         with pytest.raises(GateError, match=words):
             list(judge_part(read(subject), "smoke"))
+
+
+def test_a_proof_is_bound_to_the_commit_and_to_no_schema(journals: PartJournals, released: Subject) -> None:
+    def judged() -> list[str]:
+        return [str(piece) for piece in judge_part(read(replace(released, database_url="", journals=journals.named)), "proof")]
+
+    journals.write("proof", schema_digest="f00d" * 16)
+    assert judged()[:3] == ["proof executed: 2", "proof pinned: 2", f"commit: {COMMIT[:12]}"]
+    journals.write("proof", commit="f00d" * 10)
+    with pytest.raises(Failure, match="the journal of proof is of commit f00df00df00d"):
+        judged()
+
+
+def test_what_is_not_asked_for_does_not_apply(journals: PartJournals, released: Subject) -> None:
+    subject = replace(released, journals=replace(journals.named, asked=frozenset({"proof"})))
+    assert list(judge_part(read(subject), "proof"))
+    with pytest.raises(NotApplicable, match="no journal of smoke is named"):
+        list(judge_part(read(subject), "smoke"))
