@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from cucumber_expressions.errors import CucumberExpressionError
 from cucumber_expressions.expression import CucumberExpression
@@ -20,7 +20,9 @@ from cucumber_expressions.parameter_type_registry import ParameterTypeRegistry
 
 from gate.errors import GateError
 
-__all__ = ["Expression", "StepError", "declare_type", "parameter_type", "parameter_types", "seconds_of", "value_of"]
+__all__ = ["Expression", "StepError", "chosen", "declare_type", "parameter_type", "parameter_types", "seconds_of", "value_of"]
+
+T = TypeVar("T")
 
 _BRAZIL = "55"
 _NATIONAL_LENGTHS = (10, 11)
@@ -71,6 +73,13 @@ def value_of(kind: str, text: str) -> Any:
     if values is None:
         raise StepError(f"{text!r} is no {{{kind}}}")
     return values[0]
+
+
+def chosen(known: Mapping[str, T], word: str) -> T:
+    """What a word of a step stands for. Raises StepError, with those that are known, for another."""
+    if word not in known:
+        raise StepError(f"{word!r} is none of {', '.join(map(repr, known))}")
+    return known[word]
 
 
 class Expression:

@@ -94,7 +94,8 @@ class Recording:
         if self.errors:
             phase, error = self.errors[0]
             status, said = _verdict_of(error, self._place(phase))
-            last = self.current.tape.last_request_id if self.started else ""
+            # A step that only looks at the provider fails for what an earlier one asked.
+            last = next((found for step in reversed(self.steps[: self.started]) if (found := step.tape.last_request_id)), "")
             return status, said if not last or "(request " in said else f"{said} (last request {last})"
         idle = [step for step in self.steps if step.status != PASSED]
         if not self.steps or idle:

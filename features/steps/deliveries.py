@@ -12,6 +12,7 @@ import httpx
 
 from features.backend import Answer, Backend
 from features.expectations import Eventually, Mismatch, same
+from features.expressions import chosen
 from features.operations import Operations
 from features.provider import Courier, WebhookAddress
 from features.recording import Observe
@@ -146,9 +147,7 @@ def each_stored(unit: Tenant, customer: Customer, delivered: Delivered, evidence
 
 @when("a delivery arrives that {string}", "chega uma entrega que {string}", target_fixture="answer")
 def poison_arrives(kind: str, unit: Tenant, courier: Courier) -> Answer:
-    if kind not in POISON:
-        raise LookupError(f"{kind!r}: a delivery that cannot be read is one of {', '.join(POISON)}")
-    body = POISON[kind].replace(b"%INSTANCE%", unit.instance.encode())
+    body = chosen(POISON, kind).replace(b"%INSTANCE%", unit.instance.encode())
     return courier.deliver_bytes(courier.address(unit.instance).url(), body)
 
 
@@ -209,7 +208,7 @@ def writes_as(text: str, form: str, unit: Tenant, customer: Customer, courier: C
             "documentWithCaptionMessage": {"message": {"documentMessage": {"caption": text, "mimetype": "application/pdf"}}}
         },
     }
-    content = forms[form]
+    content = chosen(forms, form)
     data = entry_of(customer.phone, text) | {"message": content, "messageType": next(iter(content))}
     answer = courier.deliver(courier.address(unit.instance).url(), instance=unit.instance, event="messages.upsert", data=data)
     return Delivered(texts=[text], answers=[answer.expect(200)])
@@ -348,7 +347,7 @@ def arrives_while(state: str, unit: Tenant, customer: Customer, courier: Courier
     def deliver() -> Answer:
         return courier.deliver_text(url, instance=unit.instance, phone=customer.phone, text=text, key=key)
 
-    with operations.database(FAILING[state]):
+    with operations.database(chosen(FAILING, state)):
         first = deliver()
     return Delivered(texts=[text], answers=[first, deliver()])
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from features.backend import Answer, Member
 from features.expectations import Eventually, Mismatch, same
+from features.expressions import chosen
 from features.operations import Operations
 from features.recording import Observe
 from features.steps import given, then, when
@@ -593,9 +594,7 @@ def shown_as_it_is(unit: Tenant, sending: Answer, customer: Customer, evolution:
 
 
 def let_happen(happening: str, unit: Tenant, evolution: EvolutionControl, **scope: Any) -> None:
-    if happening not in HAPPENINGS:
-        raise LookupError(f"{happening!r}: what may happen to a send is one of {', '.join(HAPPENINGS)}")
-    fault, options = HAPPENINGS[happening]
+    fault, options = chosen(HAPPENINGS, happening)
     # Others strike at sending itself, whatever the route.
     route = {"route": "message/sendText"} if fault in ("connection-reset", "not-json", "rate-limited") else {}
     evolution.inject(fault, instance=unit.instance, **route, **options, **scope)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.expressions import Expression, StepError, parameter_type, parameter_types, value_of
+from features.expressions import Expression, StepError, chosen, parameter_type, parameter_types, value_of
 
 TWINS = {"phone": "telefone", "duration": "duração", "times": "vezes", "money": "dinheiro", "instance": "instância"}
 
@@ -119,6 +119,12 @@ def test_values_are_those_that_the_library_of_cucumber_expressions_finds(text: s
     found = expression.compiled.match(text)
     assert found is not None
     assert expression.values(text) == [argument.value for argument in found]
+
+
+def test_a_word_that_a_step_does_not_know_is_told_with_those_it_knows() -> None:
+    assert chosen({"a picture": 1, "a text": 2}, "a text") == 2
+    with pytest.raises(StepError, match="'Ana' is none of 'a picture', 'a text'"):
+        chosen({"a picture": 1, "a text": 2}, "Ana")
 
 
 def test_an_unknown_kind_is_one_clear_line() -> None:

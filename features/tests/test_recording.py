@@ -70,9 +70,10 @@ def test_what_broke_first_is_the_reason_and_the_step_is_named() -> None:
     assert outcome.reason == "Then then it: expected 1, saw 2"
 
 
-def test_the_last_request_of_the_step_is_named_where_the_error_names_none() -> None:
+@pytest.mark.parametrize("step", [0, 1])
+def test_the_last_request_before_the_failure_is_named_where_the_error_names_none(step: int) -> None:
     recording = _recording("given", "then")
-    recording.current.tape.take(Exchange(kind="request", what="GET /contacts", status=200, request_id="r-7"))
+    recording.steps[step].tape.take(Exchange(kind="request", what="GET /contacts", status=200, request_id="r-7"))
     recording.errors.append(("call", AssertionError("expected 1, saw 2")))
     assert recording.conclude(_unmasked).reason == "Then then it: expected 1, saw 2 (last request r-7)"
     recording.errors[0] = ("call", AssertionError("expected 1, saw 2 (request r-6)"))
