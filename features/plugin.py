@@ -101,7 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         planned = read_features(folder)
         selected = select(planned, config.getoption("--golive-tag"), config.getoption("--golive-only"))
-        if worker and told:
+        # The controller of workers runs nothing itself.
+        if told and (worker or not config.getoption("numprocesses", None)):
             target = _systems.enter_context(own_system(told, worker))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None

@@ -619,7 +619,7 @@ def e2e(
             on_progress=show.outcome,
         )
 
-    return _on_target(target_url, evolution_url, database, out, teller, len(selected), work, of_each_worker=workers > 1)
+    return _on_target(target_url, evolution_url, database, out, teller, len(selected), work, of_each_worker=True)
 
 
 def _refuse_unsound(folder: Path) -> None:

@@ -86,7 +86,10 @@ def embedded(database: str, workdir: Path, *, with_unit: bool = False, connected
 
 @contextlib.contextmanager
 def of_each_worker(database: str, workdir: Path) -> Iterator[tuple[Target, Pace]]:
-    """What stands for the references that workers start for themselves, each with a database, a fake and a clock of its own."""
+    """What stands for the references that workers start for themselves, each with a database, a fake and a clock of its own.
+
+    One process for client and server costs half of what two cost, so that a single worker has its own as well.
+    """
     from harness.datastores import open_database
     from harness.reference import made_secrets, target_of
 
@@ -94,22 +97,23 @@ def of_each_worker(database: str, workdir: Path) -> Iterator[tuple[Target, Pace]
         secrets = dict(made_secrets())
         kind = opened.url if opened.backend == "postgresql" else "memory"
         told = json.dumps({"database": kind, "workdir": str(workdir.absolute()), "secrets": secrets})
-        yield replace(target_of("embedded", secrets), own_system=told), RealPace()
+        yield replace(target_of("embedded", secrets), own_system=told, signing_key=secrets["JWT_ACCESS_SECRET"]), RealPace()
 
 
 @contextlib.contextmanager
 def own_system(told: str, worker: int) -> Iterator[Target]:
-    """The reference of one worker, as `of_each_worker` told it, with its log in a folder of its own."""
+    """The reference of one worker, as `of_each_worker` told it; of several (from 1) each has its log in a folder of its own."""
     from harness.datastores import open_database
     from harness.reference import migrate, start
 
     document = json.loads(told)
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(open_database(document["database"]))
-        if database.backend == "postgresql":
+        # A single one has the database that was given: whoever gave it need not be allowed to make more.
+        if database.backend == "postgresql" and worker:
             database = stack.enter_context(database.throwaway())
         migrate(database.url)
-        workdir = Path(document["workdir"]) / f"worker-{worker}"
+        workdir = Path(document["workdir"]) / (f"worker-{worker}" if worker else "")
         system = stack.enter_context(start(database=database, workdir=workdir, secrets=document["secrets"]))
         yield stack.enter_context(system.current())
 
