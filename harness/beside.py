@@ -23,6 +23,7 @@ from gate.errors import GateError
 from gate.journal import Journal, read
 from gate.masking import Masker
 from gate.model import Outcome
+from harness.children import child
 from harness.datastores import Database, open_database
 from harness.errors import HarnessError
 
@@ -99,22 +100,14 @@ def beside(part: str, plan: Plan, journal: Journal, database: Database, *, secre
         }
         log = plan.out / f"{part}-process.log"
         output = stack.enter_context(log.open("wb"))
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.beside"],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_packages(), os.environ.get("PYTHONPATH", ""))))},
-            start_new_session=True,
+        running, question_to = stack.enter_context(
+            child("harness.beside", stop_s=_STOP_S, stdout=output, stderr=subprocess.STDOUT)
         )
-        stack.callback(_stop, child)
-        if child.stdin is None:
-            raise HarnessError("the second process has no standard input")
-        child.stdin.write(json.dumps(question).encode() + b"\n")
-        child.stdin.flush()
+        question_to.write(json.dumps(question).encode() + b"\n")
+        question_to.flush()
         yield Beside(
             part=part,
-            child=child,
+            child=running,
             journal=journal.path,
             backend_log=_workdir(plan, part) / "backend.log",
             output=log,
@@ -124,22 +117,6 @@ def beside(part: str, plan: Plan, journal: Journal, database: Database, *, secre
 
 def _workdir(plan: Plan, part: str) -> Path:
     return plan.out / f"{part}-system"
-
-
-def _packages() -> str:
-    # The child may start in any directory: the packages are found where this one was.
-    return str(Path(__file__).resolve().parents[1])
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.close()
-    try:
-        child.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def main() -> int:

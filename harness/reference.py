@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -309,19 +309,7 @@ def variants(kind: str) -> list[Variant]:
     from reference_impl import chaffs, wheats
 
     found = {"chaff": chaffs.catalogue, "wheat": wheats.catalogue}[kind]()
-    return [
-        Variant(
-            kind=kind,
-            name=one.name,
-            title=one.title,
-            area=one.area,
-            killed_by=one.killed_by,
-            processes=one.processes,
-            postgres=one.postgres,
-            idle=one.idle,
-        )
-        for one in found
-    ]
+    return [Variant(kind=kind, **asdict(one)) for one in found]
 
 
 def serve(environment: Mapping[str, str], *, host: str, port: int, workers: int) -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-__all__ = ["Translation"]
+__all__ = ["Translation", "in_json"]
 
 Words = Callable[[bytes], bytes]
+
+
+def in_json(change: Callable[[dict[str, Any]], dict[str, Any] | bytes | None]) -> Words:
+    """Words that are a JSON object become the object or the bytes that `change` makes of it; for None they stay, as others do."""
+
+    def translate(body: bytes) -> bytes:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            return body
+        changed = change(document) if isinstance(document, dict) else None
+        if isinstance(changed, dict):
+            return json.dumps(changed, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return body if changed is None else changed
+
+    return translate
 
 
 class Translation:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.children import child
 from harness.errors import HarnessError
 
 __all__ = ["Forks", "forks"]
@@ -95,33 +96,16 @@ class Forks:
 @contextlib.contextmanager
 def forks(preload: Sequence[str], *, log: Path) -> Iterator[Forks]:
     """A forking process with these modules loaded and their `module:function` called; what it and its forks say goes to `log`."""
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.proof.forks", *preload],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_packages(), os.environ.get("PYTHONPATH", ""))))},
-            # Ctrl-C is for whoever asked; it then closes our standard input.
-            start_new_session=True,
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(log.open("wb"))
+        # Closed when its process has ended.
+        closing = stack.enter_context(contextlib.ExitStack())
+        server, _ = stack.enter_context(
+            child("harness.proof.forks", *preload, stop_s=STOP_S, stdout=subprocess.PIPE, stderr=output)
         )
-    started = Forks(server)
-    try:
+        started = Forks(server)
+        closing.callback(started.close)
         yield started
-    finally:
-        if server.stdin is not None:
-            with contextlib.suppress(OSError):
-                server.stdin.close()
-        try:
-            server.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-        started.close()
-
-
-def _packages() -> str:
-    return str(Path(__file__).resolve().parents[2])
 
 
 def main(preload: Sequence[str]) -> int:

@@ -6,10 +6,9 @@ Killed by: scenario.refusals-have-a-form.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reference_impl.translation import Translation
+from reference_impl.translation import Translation, in_json
 from reference_impl.variants import Reach
 
 if TYPE_CHECKING:
@@ -19,14 +18,10 @@ __all__ = ["apply"]
 
 
 def apply(backend: Backend, reach: Reach) -> None:
-    def outward(body: bytes) -> bytes:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            return body
-        if not isinstance(document, dict) or document.pop("requestId", None) is None:
-            return body
+    def nameless(document: dict[str, Any]) -> dict[str, Any] | None:
+        if document.pop("requestId", None) is None:
+            return None
         reach()
-        return json.dumps(document).encode()
+        return document
 
-    backend.wrap(lambda app: Translation(app, outward=outward))
+    backend.wrap(lambda app: Translation(app, outward=in_json(nameless)))

@@ -6,10 +6,10 @@ Killed by: scenario.instance-name-is-derived, flow.instance-name.
 
 from __future__ import annotations
 
-import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from reference_impl.translation import Translation, in_json
 from reference_impl.variants import Reach, override
 
 if TYPE_CHECKING:
@@ -34,27 +34,10 @@ def apply(backend: Backend, reach: Reach) -> None:
 
     for method in ("create_instance", "set_webhook", "request_qr", "logout", "state", "details", "send_text", "sent_messages"):
         renamed(method)
-    backend.wrap(_ReadsTheName)
+    backend.wrap(lambda app: Translation(app, inward=in_json(_take_the_name)))
 
 
-class _ReadsTheName:
-    """Keeps the name that the body of a request chooses for as long as the request is served."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith("/whatsapp/connect"):
-            await self._app(scope, receive, send)
-            return
-        message = await receive()
-        try:
-            _chosen.set(str(json.loads(message.get("body", b""))["credentials"]["instanceName"]))
-        except (ValueError, KeyError, TypeError):
-            _chosen.set("")
-        waiting = [message]
-
-        async def again() -> Any:
-            return waiting.pop() if waiting else await receive()
-
-        await self._app(scope, again, send)
+def _take_the_name(order: dict[str, Any]) -> None:
+    credentials = order.get("credentials")
+    if isinstance(credentials, dict):
+        _chosen.set(str(credentials.get("instanceName", "")))

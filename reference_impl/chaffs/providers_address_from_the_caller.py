@@ -6,12 +6,12 @@ Killed by: scenario.providers-address-is-not-the-callers.
 
 from __future__ import annotations
 
-import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from reference_impl.translation import Translation, in_json
 from reference_impl.variants import Reach, override
 
 if TYPE_CHECKING:
@@ -34,29 +34,10 @@ def apply(backend: Backend, reach: Reach) -> None:
         return created
 
     original = override(backend.provider, "create_instance", create_instance)
-    backend.wrap(_ReadsTheAddress)
+    backend.wrap(lambda app: Translation(app, inward=in_json(_take_the_address)))
 
 
-class _ReadsTheAddress:
-    """Keeps the address that the body of a request names for as long as the request is served."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith("/whatsapp/connect"):
-            await self._app(scope, receive, send)
-            return
-        message = await receive()
-        _chosen.set("")
-        try:
-            credentials = json.loads(message.get("body", b""))["credentials"]
-            _chosen.set(str(next((credentials[name] for name in _NAMES if name in credentials), "")))
-        except (ValueError, KeyError, TypeError):
-            _chosen.set("")
-        waiting = [message]
-
-        async def again() -> Any:
-            return waiting.pop() if waiting else await receive()
-
-        await self._app(scope, again, send)
+def _take_the_address(order: dict[str, Any]) -> None:
+    credentials = order.get("credentials")
+    if isinstance(credentials, dict):
+        _chosen.set(str(next((credentials[name] for name in _NAMES if name in credentials), "")))

@@ -5,10 +5,9 @@ Area: wheat.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reference_impl.translation import Translation
+from reference_impl.translation import Translation, in_json
 from reference_impl.variants import Reach
 
 if TYPE_CHECKING:
@@ -18,14 +17,10 @@ __all__ = ["apply"]
 
 
 def apply(backend: Backend, reach: Reach) -> None:
-    def outward(body: bytes) -> bytes:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            return body
-        if not isinstance(document, dict) or document.pop("duplicate", False) is not True:
-            return body
+    def nothing(document: dict[str, Any]) -> bytes | None:
+        if document.get("duplicate") is not True:
+            return None
         reach()
         return b""
 
-    backend.wrap(lambda app: Translation(app, outward=outward))
+    backend.wrap(lambda app: Translation(app, outward=in_json(nothing)))

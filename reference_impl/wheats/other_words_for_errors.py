@@ -5,10 +5,9 @@ Area: wheat.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reference_impl.translation import Translation
+from reference_impl.translation import Translation, in_json
 from reference_impl.variants import Reach
 
 if TYPE_CHECKING:
@@ -28,16 +27,12 @@ _WORDS = {
 
 
 def apply(backend: Backend, reach: Reach) -> None:
-    def outward(body: bytes) -> bytes:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            return body
-        if not isinstance(document, dict) or not isinstance(document.get("error"), str):
-            return body
+    def reworded(document: dict[str, Any]) -> dict[str, Any] | None:
+        if not isinstance(document.get("error"), str):
+            return None
         reach()
         document["error"] = _WORDS.get(document["error"], f"Recusado ({len(document['error'])})")
         document.pop("details", None)
-        return json.dumps(document, ensure_ascii=False).encode()
+        return document
 
-    backend.wrap(lambda app: Translation(app, outward=outward))
+    backend.wrap(lambda app: Translation(app, outward=in_json(reworded)))
