@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -41,6 +42,8 @@ COUNTS = (("chaff", "chaffs-killed"), ("wheat", "wheats-passed"))
 HANDS = 3
 # A wheat that only waits more costs no CPU: its trials run beside all others.
 IDLE_HANDS = 10
+# All trials on Postgres share one server: more of them at a time would need more connections than it has.
+ON_POSTGRES = 2
 
 
 class End(StrEnum):
@@ -158,6 +161,7 @@ class _Bench:
     full: bool
     forks: Forks | None = None
     postgres_url: str = ""
+    places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(ON_POSTGRES))
 
     def named_in(self, variant: Variant) -> tuple[str, ...]:
         """The planned scenario that must kill it, or the rows of the outline; empty when it is not there."""
@@ -169,9 +173,13 @@ class _Bench:
         """What these scenarios found against the variant."""
         if self.forks is None:
             raise HarnessError("the process that forks was not started")
+        with self.places if variant.postgres else contextlib.nullcontext():
+            return self._run(self.forks, variant, only, hand)
+
+    def _run(self, forks: Forks, variant: Variant, only: Sequence[str], hand: int) -> _Found:
         folder = self.workdir / f"{variant.kind}-{variant.name}-{hand}"
         began = time.monotonic()
-        status = self.forks.run(
+        status = forks.run(
             "harness.proof.trials:hold",
             {
                 "kind": variant.kind,

@@ -40,6 +40,9 @@ PRELOADED = (
     "harness.proof.trials:read_what_all_read",
 )
 
+# Connections for one trial's backends together, and for each of them at least.
+POOL, LEAST_POOL = 10, 2
+
 
 def read_what_all_read() -> None:
     """Every trial reads the same scenarios: they are read before the first of them."""
@@ -63,7 +66,9 @@ def hold(document: Mapping[str, Any]) -> int:
         if database.backend == "postgresql":
             database = stack.enter_context(database.throwaway())
         migrate(database.url)
-        system = stack.enter_context(start(database=database, workdir=folder))
+        # Several trials share one server: together their processes take no more of its connections than it has.
+        pool = {"DATABASE_POOL_SIZE": str(max(LEAST_POOL, POOL // document["processes"]))}
+        system = stack.enter_context(start(database=database, workdir=folder, environment=pool))
         with system.current(**planted, processes=document["processes"]) as target:
             journal = Journal.create(folder / "journal.jsonl", release={"name": document["name"] or "sound"})
             outcomes = scenarios.run(

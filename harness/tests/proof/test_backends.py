@@ -16,8 +16,10 @@ import pytest
 from gate.errors import SelectionError
 from gate.journal import Journal, read
 from gate.model import Evidence, Outcome, Severity, Status
+from harness.datastores import SERVER_SETTINGS
 from harness.proof import backends
 from harness.proof.backends import End, Trial, choose, prove
+from harness.proof.trials import LEAST_POOL, POOL
 from harness.reference import Variant, settings_faults, variants
 from harness.scenarios import FEATURES, read_features
 
@@ -63,6 +65,13 @@ def test_nothing_is_planted_in_production(variant: Variant) -> None:
 def test_every_area_of_bugs_is_there_and_one_filter_for_every_route() -> None:
     assert {chaff.area for chaff in CHAFFS} == {"connect", "inbound", "outbound", "campaign", "security", "release"}
     assert len([chaff for chaff in CHAFFS if chaff.name.startswith("route-without-unit-filter.")]) == 22
+
+
+def test_trials_at_the_same_time_leave_their_postgres_connections() -> None:
+    most = next(int(one.partition("=")[2]) for one in SERVER_SETTINGS if one.startswith("max_connections="))
+    # Beside its pool a process has the queue's four connections, the one that listens for jobs, and the one that relays events.
+    taken = [one.processes * (max(LEAST_POOL, POOL // one.processes) + 6) for one in [*CHAFFS, *WHEATS] if one.postgres]
+    assert backends.ON_POSTGRES * max(taken) < most
 
 
 def test_the_named_scenario_must_fail_and_nothing_less_kills() -> None:
