@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gate.errors import GateError, UsageError
-from gate.model import Decision
+from gate.model import Decision, Finding
 
 if TYPE_CHECKING:
     from gate.console import Console
@@ -101,12 +101,19 @@ class Teller:
     ) -> int:
         """Writes the files, then answers on standard output, with the summary of each family where `summary` asks for it.
 
-        The exit status is the verdict's, whatever the format. A file that could not be written is told, and makes HOLD of a GO.
+        The exit status is the verdict's, whatever the format. A file that could not be written makes HOLD of a GO: somebody was
+        to read it there.
         """
         from gate.formats import render
 
         result = self._result(verdict, recording)
         complaints = self._write(result)
+        if self.form == GITHUB and environment.get("GITHUB_STEP_SUMMARY"):
+            complaints += _append_summary(Path(environment["GITHUB_STEP_SUMMARY"]), result)
+        if complaints and verdict.decision is Decision.GO:
+            unwritten = tuple(Finding(id="output.written", why=f"error: {complaint}") for complaint in complaints)
+            verdict = replace(verdict, decision=Decision.HOLD, unanswered=unwritten)
+            result = replace(result, verdict=verdict)
         if self.form == TEXT:
             if summary:
                 self.console.summary(result.outcomes)
@@ -115,11 +122,9 @@ class Teller:
             self.console.verdict(verdict)
         else:
             click.echo(render(self.form, result), nl=False)
-        if self.form == GITHUB and environment.get("GITHUB_STEP_SUMMARY"):
-            complaints += _append_summary(Path(environment["GITHUB_STEP_SUMMARY"]), result)
         for complaint in complaints:
             click.echo(f"golive: {complaint}", err=True)
-        return Decision.HOLD.exit_status if complaints and verdict.decision is Decision.GO else verdict.exit_status
+        return verdict.exit_status
 
     def _result(self, verdict: Verdict, recording: Recording) -> Result:
         from gate.result import Result

@@ -95,7 +95,8 @@ def test_a_file_that_cannot_be_written_after_all_keeps_a_go_from_being_one(tmp_p
     path = f"{'x' * 250}.json"
     done = golive("gate", "--select", "config.names-documented", "--database", "memory", "--output", f"json={path}", cwd=tmp_path)
     assert done.status == 3
-    assert done.last_line == "GO"
+    assert done.last_line == "HOLD"
+    assert f"output.written: error: {path}: cannot be written" in done.output
     assert f"{path}: cannot be written" in done.errors
 
 
