@@ -50,7 +50,7 @@ def error_response(
         body["details"] = details
     body |= more or {}
     body["requestId"] = request_id
-    headers = {"Cache-Control": "no-store"}
+    headers = {}
     if retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
     if status == 401:

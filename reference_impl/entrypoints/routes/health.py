@@ -26,9 +26,7 @@ async def ready(services: WithServices) -> Response:
     """Whether the database and the provider answer."""
     checks = await services.readiness.checks()
     fine = all(result == "ok" for result in checks.values())
-    return JSONResponse(
-        {"status": "ready" if fine else "not_ready", "checks": checks}, 200 if fine else 503, {"Cache-Control": "no-store"}
-    )
+    return JSONResponse({"status": "ready" if fine else "not_ready", "checks": checks}, 200 if fine else 503)
 
 
 @router.get("/metrics")

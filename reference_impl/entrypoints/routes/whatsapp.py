@@ -43,13 +43,12 @@ async def connect(unit: PathUnit, body: Connect, services: WithServices) -> Resp
         "reason": connection.status_reason,
         "qrCode": connection.qr_code,
     }
-    return JSONResponse({"success": True, "connection": view}, 201, {"Cache-Control": "no-store"})
+    return JSONResponse({"success": True, "connection": view}, 201)
 
 
 @router.get("/whatsapp/status")
 async def status(unit: PathUnit, services: WithServices) -> Response:
-    view = connection_status(await services.connections.status(unit), services.clock.now())
-    return JSONResponse(view, headers={"Cache-Control": "no-store"})
+    return JSONResponse(connection_status(await services.connections.status(unit), services.clock.now()))
 
 
 @router.get("/whatsapp/qrcode")
@@ -57,7 +56,7 @@ async def qrcode(unit: PathUnit, services: WithServices) -> Response:
     connection = await services.connections.status(unit)
     if connection is None or connection.qr_code is None:
         raise NotFoundError("Not found")
-    return JSONResponse({"qrcode": connection.qr_code, "status": connection.status}, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"qrcode": connection.qr_code, "status": connection.status})
 
 
 @router.delete("/whatsapp/disconnect")
@@ -71,9 +70,8 @@ async def events(unit: PathUnit, request: Request, services: WithServices) -> St
     """Server-sent events `status`, `message`, `message-status` of this unit, from now on for as long as the token is valid."""
     if services.events.streams(unit) >= _STREAMS_ALLOWED:
         raise ThrottledError("Too many open streams", retry_after_s=30.0)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     token = bearer_token(request.headers.get("authorization", ""))
-    return StreamingResponse(_stream(unit, token, services), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_stream(unit, token, services), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _stream(unit: UUID, token: str, services: WithServices) -> AsyncIterator[str]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
 from reference_impl.adapters.clock import SystemClock
 from reference_impl.adapters.database import Database
 from reference_impl.adapters.metrics import PrometheusMetrics
@@ -78,3 +80,28 @@ def test_a_crowd_of_logins_leaves_the_connections_to_the_others() -> None:
     ends, tried, most = asyncio.run(_crowd([f"nobody-{number}@login.invalid" for number in range(100)]))
     assert tried == ends.count("UnauthorizedError") == 32
     assert most <= 4
+
+
+def test_an_address_is_closed_to_guesses_at_ever_new_accounts() -> None:
+    async def guess() -> tuple[int, int]:
+        clock, passwords = SystemClock(), Refusing()
+        store = Watched("sqlite://", clock=clock)
+        await store.open()
+        authentication = Authentication(
+            store=store, clock=clock, passwords=passwords, tokens=cast("Tokens", None), metrics=PrometheusMetrics()
+        )
+        refused = 0
+        try:
+            for number in range(310):
+                with pytest.raises(UnauthorizedError if number < 300 else ThrottledError):
+                    await authentication.login(
+                        email=f"nobody-{number}@login.invalid", password="guess", unit_slug=None, address="192.0.2.1"
+                    )
+                refused += 1
+            with pytest.raises(UnauthorizedError):
+                await authentication.login(email=ACCOUNT, password="guess", unit_slug=None, address="192.0.2.2")
+        finally:
+            await store.close()
+        return passwords.tried, refused
+
+    assert asyncio.run(guess()) == (301, 310)
