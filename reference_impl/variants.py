@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import pkgutil
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -90,10 +91,22 @@ def load(package: str, name: str) -> Callable[[Backend], None]:
     return apply
 
 
-def override(owner: Any, method: str, replacement: Any) -> Any:
-    """Puts `replacement` in the place of one object's method and returns the method that was there."""
-    original = getattr(owner, method)
-    setattr(owner, method, replacement)
+def override(owner: Any, member: str, replacement: Any) -> Any:
+    """Puts `replacement` in the place of one object's method or value and returns what was there.
+
+    Raises TypeError for a method that does not take what the one before takes: it would break the backend in another way than it
+    says.
+    """
+    original = getattr(owner, member)
+    if callable(original):
+        asked = inspect.signature(original)
+        positional = [name for name, parameter in asked.parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+        named = {name: None for name, parameter in asked.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
+        try:
+            inspect.signature(replacement).bind(*positional, **named)
+        except TypeError as error:
+            raise TypeError(f"{type(owner).__name__}.{member} takes {asked}, its replacement does not: {error}") from None
+    setattr(owner, member, replacement)
     return original
 
 

@@ -16,7 +16,7 @@ from reference_impl.variants import Reach, override
 
 if TYPE_CHECKING:
     from reference_impl.bootstrap import Backend
-    from reference_impl.domain.records import Connection, Message
+    from reference_impl.domain.records import Message
     from reference_impl.domain.webhooks import Envelope, InboundMessage
     from reference_impl.ports import UnitOfWork
 
@@ -27,13 +27,13 @@ def apply(backend: Backend, reach: Reach) -> None:
     known: set[tuple[UUID, str]] = set()
     asked: set[tuple[UUID, str]] = set()
 
-    async def process(connection: Connection, envelope: Envelope, body: bytes) -> Any:
+    async def process(unit_id: UUID, secret: str, envelope: Envelope, body: bytes) -> Any:
         if envelope.event == "messages.upsert":
             # The answer to the question is on its way while others ask the same.
             asked.clear()
             asked.update(known)
             await asyncio.sleep(0.05)
-        return await original_process(connection, envelope, body)
+        return await original_process(unit_id, secret, envelope, body)
 
     async def store(work: UnitOfWork, unit_id: UUID, found: InboundMessage) -> Message | None:
         key = unit_id, found.external_id
