@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -25,19 +26,19 @@ __all__ = ["apply"]
 
 def apply(backend: Backend, reach: Reach) -> None:
     known: set[tuple[UUID, str]] = set()
-    asked: set[tuple[UUID, str]] = set()
+    # Each delivery has the answer to its own question.
+    asked: ContextVar[frozenset[tuple[UUID, str]]] = ContextVar("asked", default=frozenset())
 
     async def process(unit_id: UUID, secret: str, envelope: Envelope, body: bytes) -> Any:
         if envelope.event == "messages.upsert":
             # The answer to the question is on its way while others ask the same.
-            asked.clear()
-            asked.update(known)
+            asked.set(frozenset(known))
             await asyncio.sleep(0.05)
         return await original_process(unit_id, secret, envelope, body)
 
     async def store(work: UnitOfWork, unit_id: UUID, found: InboundMessage) -> Message | None:
         key = unit_id, found.external_id
-        if key in known and key not in asked:
+        if key in known and key not in asked.get():
             reach()
             found = replace(found, external_id=f"{found.external_id}-{secrets.token_hex(4)}")
         known.add(key)
