@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ _BACKLOG: Final = 4096
 # For each process.
 _CONNECTIONS: Final = 8192
 _KEPT_FREE: Final = 256
+_AFTER_THE_LAST_CALL_S: Final = 15
 
 
 def create_app() -> Any:
@@ -67,7 +69,8 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         # Counts connections, idle ones too: whoever only holds them open must not keep others out.
         backpressure=_CONNECTIONS,
         respawn_failed_workers=True,
-        workers_kill_timeout=20,
+        # Longer than a call to the provider that is under way may take, and its job is waited for.
+        workers_kill_timeout=math.ceil(settings.evolution_timeout_seconds) + _AFTER_THE_LAST_CALL_S,
     )
     with _counted_together(workers):
         server.serve()
