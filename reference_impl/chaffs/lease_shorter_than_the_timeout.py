@@ -24,11 +24,16 @@ def apply(backend: Backend, reach: Reach) -> None:
 
     async def recover() -> int:
         now = backend.clock.now()
+        taken = []
         async with backend.store.unit_of_work(None) as work:
             for message in await work.messages.stale_sending(now, 100):
                 reach()
                 free = replace(message, status="queued", next_attempt_at=now, lease_until=None, lease_token=None)
                 await work.messages.save(free)
+                taken.append(message.unit_id)
+        # At once: the answer to the first call may be on its way.
+        for unit_id in taken:
+            await outbound.send_due(unit_id)
         recovered: int = await original()
         return recovered
 
