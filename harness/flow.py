@@ -1,6 +1,6 @@
 """Takes one unit once through a backend in front of the fake Evolution API, and writes down what the fake saw.
 
-Connect, scan, a campaign of three, and a message that the provider refuses every time. The gate judges what is recorded here;
+Connect, scan, a campaign of four, and a message that the provider refuses every time. The gate judges what is recorded here;
 nothing is judged while looking. Works on any backend by its contract and leaves the fake's faults as they were.
 """
 
@@ -23,7 +23,8 @@ from harness.target import Pace, Target
 
 __all__ = ["observe"]
 
-RECIPIENTS = 3
+# Four, so that a pause that is kept between batches of two alone is missing twice: a busy machine may stretch one.
+RECIPIENTS = 4
 # Longer than the contract's 5 s, so that a late status is told from none at all.
 STATUS_WATCH_S = 20.0
 CAMPAIGN_WATCH_S = 60.0
